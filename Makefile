@@ -1,0 +1,42 @@
+# setup, demo, test, check: all a newcomer needs. PYTHON may name another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: setup demo test check slow lock clean
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock setup.py
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 10) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/matlab-ros demo
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy matlab_ros/model matlab_ros/lab matlab_ros/planning matlab_ros/xrd
+
+# torch brings its own CUDA packages where its build wants them: they are not pinned here, so that a
+# CPU build stays one.
+lock: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.lock
+	sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements.lock
+
+clean:
+	rm -rf $(VENV) results build install log .pytest_cache .mypy_cache .ruff_cache

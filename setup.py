@@ -1,0 +1,82 @@
+"""Package of the lab, for pip and for colcon (ament_python) alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "matlab_ros"
+INTERFACES = "matlab_ros_interfaces"
+
+
+def files_below(folder: str, target: str) -> list[tuple[str, list[str]]]:
+    """Entries for data_files: every file below `folder`, in the same shape below `target`."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            place = Path(target) / path.parent.relative_to(folder)
+            found.setdefault(str(place), []).append(str(path))
+    return sorted(found.items())
+
+
+share = f"share/{PACKAGE}"
+data_files = [
+    ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+    (share, ["package.xml"]),
+]
+for folder in ("launch", "config", "urdf", "rviz"):
+    data_files += files_below(folder, f"{share}/{folder}")
+# pocket_ros reads interfaces as text; a real ROS builds the package matlab_ros_interfaces.
+for kind in ("msg", "srv", "action"):
+    data_files += files_below(
+        f"{INTERFACES}/{kind}", f"share/pocket_ros/interfaces/{INTERFACES}/{kind}"
+    )
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="A self-driving solid-state synthesis laboratory on ROS 2",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["matlab_ros", "matlab_ros.*", "pocket_ros", "pocket_ros.*"]),
+    package_data={"pocket_ros": ["interfaces/**/*"]},
+    data_files=data_files,
+    zip_safe=True,
+    install_requires=[
+        "setuptools",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "torch>=2.2",
+        "botorch>=0.11",
+        "gpytorch>=1.11",
+        "pyserial>=3.5",
+        "pymodbus>=3.8,<4",
+        "transforms3d>=0.4.1",
+        "gemmi>=0.6.5",
+        "numba>=0.59",
+        "eclipse-zenoh>=1.6",
+        "xxhash>=3.4",
+        "SQLAlchemy>=2.0",
+        "rich>=13",
+        "PyYAML>=6",
+        "pydantic>=2.6",
+        "plotly>=5.18",
+    ],
+    tests_require=["pytest"],
+    extras_require={
+        "test": ["pytest>=8", "hypothesis>=6.90", "rosbags>=0.11", "xacro>=2"],
+        "check": ["ruff>=0.8", "mypy>=1.11", "types-PyYAML"],
+    },
+    entry_points={
+        "console_scripts": [
+            "matlab-ros = matlab_ros.cli:main",
+            "pocket-ros = pocket_ros.cli:main",
+            "lab_manager_node = matlab_ros.nodes.lab_manager:main",
+            "planner_node = matlab_ros.nodes.planner:main",
+            "dispenser_node = matlab_ros.nodes.dispenser:main",
+            "arm_node = matlab_ros.nodes.arm:main",
+            "furnace_node = matlab_ros.nodes.furnace:main",
+            "characterisation_node = matlab_ros.nodes.characterisation:main",
+            "virtual_lab_node = matlab_ros.nodes.virtual_lab:main",
+        ],
+    },
+)
