@@ -1,0 +1,1 @@
+"""What powders do: formulas, stoichiometry, phases, thermodynamics, precursor choice."""

@@ -1,0 +1,1 @@
+"""Speaking to instruments over their own protocols (serial, Modbus, TCP)."""

@@ -1,0 +1,1 @@
+"""Running the lab: recipe execution, allocator, journal, recovery. Knows no ROS."""

@@ -1,0 +1,1 @@
+"""Words everybody shares: samples, containers, positions, recipes, faults, units."""

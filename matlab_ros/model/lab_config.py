@@ -1,0 +1,222 @@
+"""A lab as its configuration file describes it: stations, positions, devices, containers, stock."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from matlab_ros.model.yaml_file import Strict, load_yaml
+
+Vector3 = tuple[float, float, float]
+Name = str
+
+
+class StationKind(str, Enum):
+    """What a station is for; recipes name kinds, the allocator picks the station."""
+
+    RACK = "rack"
+    DISPENSER = "dispenser"
+    FURNACE = "furnace"
+    DIFFRACTOMETER = "diffractometer"
+
+
+class DeviceKind(str, Enum):
+    """What a device can do, that is which actions its node offers."""
+
+    DISPENSER = "dispenser"
+    ARM = "arm"
+    FURNACE = "furnace"
+    CHARACTERISATION = "characterisation"
+
+
+class PositionGrid(Strict):
+    """Equal positions in rows: their frames and where a container's bottom centre stands."""
+
+    count: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    origin_m: Vector3
+    """Of the first position, in the map frame."""
+    pitch_m: tuple[float, float]
+    """Distance of columns (along the station's x) and of rows (along its y)."""
+
+
+class StationConfig(Strict):
+    """A place with positions."""
+
+    name: Name = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: StationKind
+    base_pose: tuple[float, float, float]
+    """Where the mobile base stands to serve it: x, y in metres, yaw in radians, in the map."""
+    grid: PositionGrid
+
+
+class FurnaceLimits(Strict):
+    """What a furnace may be asked for; the strictest of file, controller and node wins."""
+
+    max_temperature_c: float = Field(gt=20, le=1800)
+    max_ramp_c_per_min: float = Field(gt=0, le=50)
+    min_temperature_c: float = Field(default=20, ge=0)
+
+
+class DeviceConfig(Strict):
+    """Something that acts: the name of its node, what it does and where."""
+
+    name: Name = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: DeviceKind
+    station: Name | None = None
+    """The station it serves; the arm serves all of them."""
+    furnace: FurnaceLimits | None = None
+    heartbeat_timeout_s: float = Field(default=5.0, gt=0)
+    """Steady seconds without a heartbeat after which it counts as gone."""
+
+
+class StockItem(Strict):
+    """A powder in the dispenser's magazine."""
+
+    name: Name = Field(min_length=1)
+    formula: str = Field(min_length=1)
+    slot: int = Field(ge=1, le=64)
+    """Of the head magazine."""
+    mass_g: float = Field(gt=0)
+    structure: str | None = None
+    """Name of its phase in the structure library."""
+    hazard: Literal["none", "oxidiser", "toxic", "corrosive"] = "none"
+
+
+class ContainerSet(Strict):
+    """Equal containers that wait in a rack at the start, one at each position from the first."""
+
+    kind: Literal["crucible"] = "crucible"
+    count: int = Field(ge=1)
+    station: Name
+    capacity_mg: float = Field(gt=0)
+
+
+class DispenserLimits(Strict):
+    """What the dosing heads can do."""
+
+    min_dose_mg: float = Field(default=5.0, gt=0)
+    max_dose_mg: float = Field(default=5000.0, gt=0)
+    tolerance_percent: float = Field(default=1.0, gt=0)
+
+
+class LabConfig(Strict):
+    """Everything the nodes share about one lab."""
+
+    name: Name = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    simulated: bool
+    """Whether the instruments are emulators; marks every observation."""
+    stations: tuple[StationConfig, ...] = Field(min_length=1)
+    devices: tuple[DeviceConfig, ...] = Field(min_length=1)
+    containers: ContainerSet
+    stock: tuple[StockItem, ...] = Field(min_length=1)
+    dispenser: DispenserLimits = DispenserLimits()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> LabConfig:
+        for what, names in (
+            ("station", [station.name for station in self.stations]),
+            ("device", [device.name for device in self.devices]),
+            ("stock item", [item.name for item in self.stock]),
+            ("magazine slot", [str(item.slot) for item in self.stock]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what} {twice[0]!r} stands twice; expected unique names")
+        stations = {station.name: station for station in self.stations}
+        for device in self.devices:
+            if device.station is not None and device.station not in stations:
+                raise ValueError(
+                    f"device {device.name!r} serves unknown station {device.station!r}; "
+                    f"expected one of {', '.join(sorted(stations))}"
+                )
+            if device.kind is DeviceKind.FURNACE and device.furnace is None:
+                raise ValueError(
+                    f"furnace {device.name!r} has no limits; expected a key furnace with "
+                    "max_temperature_c and max_ramp_c_per_min"
+                )
+            if device.kind is not DeviceKind.ARM and device.station is None:
+                raise ValueError(f"device {device.name!r} has no station; expected one")
+        rack = stations.get(self.containers.station)
+        if rack is None or rack.kind is not StationKind.RACK:
+            raise ValueError(
+                f"containers stand at {self.containers.station!r}; expected the name of a rack"
+            )
+        if rack.grid.count < self.containers.count:
+            raise ValueError(
+                f"{self.containers.count} containers do not fit the {rack.grid.count} positions of "
+                f"{rack.name!r}; expected at most that many"
+            )
+        return self
+
+    def station(self, name: str) -> StationConfig:
+        """The station of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for station in self.stations:
+            if station.name == name:
+                return station
+        raise KeyError(name)
+
+    def device(self, name: str) -> DeviceConfig:
+        """The device of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for device in self.devices:
+            if device.name == name:
+                return device
+        raise KeyError(name)
+
+    def devices_of(self, kind: DeviceKind) -> tuple[DeviceConfig, ...]:
+        """All devices of one kind, in the file's order."""
+        return tuple(device for device in self.devices if device.kind is kind)
+
+    def stock_item(self, name: str) -> StockItem | None:
+        """The stock item of that name, if there is one."""
+        return next((item for item in self.stock if item.name == name), None)
+
+
+def position_names(station: StationConfig) -> tuple[str, ...]:
+    """Names of a station's positions: ``station/1`` to ``station/count``."""
+    return tuple(f"{station.name}/{index + 1}" for index in range(station.grid.count))
+
+
+def position_point(station: StationConfig, index: int) -> Vector3:
+    """Where the bottom centre of a container at position `index` (from 0) stands.
+
+    Returns:
+        x, y, z in metres in the map frame.
+    """
+    row, column = divmod(index, station.grid.columns)
+    x, y, z = station.grid.origin_m
+    return (x + column * station.grid.pitch_m[0], y + row * station.grid.pitch_m[1], z)
+
+
+def position_points(lab: LabConfig) -> dict[str, Vector3]:
+    """Map of every position's name to its point, see `position_point`."""
+    return {
+        name: position_point(station, index)
+        for station in lab.stations
+        for index, name in enumerate(position_names(station))
+    }
+
+
+def position_frame(position: str) -> str:
+    """TF frame of a position: ``rack/3`` is ``rack_3``."""
+    return position.replace("/", "_")
+
+
+def load_lab(path: Path) -> LabConfig:
+    """Read a lab's configuration.
+
+    Raises:
+        ConfigError: it cannot be read or contradicts itself.
+    """
+    return load_yaml(path, LabConfig)

@@ -1,0 +1,1 @@
+"""Deciding what to make next: search space, surrogate models, acquisition, campaigns."""

@@ -1,0 +1,1 @@
+"""Moving: kinematics, collision, trajectories."""

@@ -1,0 +1,1 @@
+"""Seeing what was made: patterns, simulation, phase search, refinement."""
