@@ -1,0 +1,207 @@
+"""The Zenoh session of a process: configured by the variables that rmw_zenoh_cpp reads.
+
+ZENOH_SESSION_CONFIG_URI, ZENOH_ROUTER_CONFIG_URI: path of a whole configuration file.
+ZENOH_CONFIG_OVERRIDE: `key=value;key=value`, values in JSON5, on top of either.
+ZENOH_ROUTER_CHECK_ATTEMPTS: how often, at intervals of a second, to look for a router before
+`open_session` fails; 0: forever; negative: never. Not set: one look, and a warning.
+ROS_DOMAIN_ID: the domain.
+
+Nothing listens beyond this machine unless a configuration says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import zenoh
+
+DEFAULT_PORT = 7447
+# Not "localhost", which may resolve to ::1 first, where our router does not listen.
+DEFAULT_ENDPOINT = f"tcp/127.0.0.1:{DEFAULT_PORT}"
+
+_log = logging.getLogger("pocket_ros.session")
+
+# The deviations of rmw_zenoh_cpp's default files from Zenoh's own defaults.
+_COMMON = {
+    "connect/timeout_ms": "{router: -1, peer: -1, client: 0}",
+    "connect/exit_on_failure": "{router: false, peer: false, client: true}",
+    "scouting/multicast/enabled": "false",
+    # How long opening waits where no router answers.
+    "scouting/delay": "100",
+    "scouting/gossip/target": '{router: ["router", "peer"], peer: ["router"]}',
+    "scouting/gossip/autoconnect_strategy": (
+        '{peer: {to_router: "always", to_peer: "greater-zid"}}'
+    ),
+    "timestamping/enabled": "true",
+    "queries_default_timeout": "600000",
+    "transport/unicast/open_timeout": "60000",
+    "transport/unicast/accept_timeout": "60000",
+    "transport/unicast/accept_pending": "10000",
+    "transport/unicast/max_sessions": "10000",
+    "transport/unicast/qos/enabled": "false",
+    "transport/link/tx/lease": "60000",
+    "transport/link/tx/keep_alive": "2",
+    "transport/link/tx/queue/congestion_control/block/wait_before_close": "60000000",
+}
+_SESSION = {
+    "mode": '"peer"',
+    "connect/endpoints": f'["{DEFAULT_ENDPOINT}"]',
+    "listen/endpoints": '["tcp/127.0.0.1:0"]',
+}
+_ROUTER = {
+    "mode": '"router"',
+    "connect/endpoints": "[]",
+    "listen/endpoints": f'["{DEFAULT_ENDPOINT}"]',
+}
+
+
+class ConfigurationError(ValueError):
+    """An environment variable holds something else than it should; the message says which."""
+
+
+def domain_id() -> int:
+    """The ROS domain of this process, from ROS_DOMAIN_ID; 0 if that is not set."""
+    text = os.environ.get("ROS_DOMAIN_ID", "").strip() or "0"
+    if not text.isdecimal() or not int(text) <= 232:
+        raise ConfigurationError(f"ROS_DOMAIN_ID must be a number from 0 to 232, got {text!r}")
+    return int(text)
+
+
+def session_config(environ: Mapping[str, str] = os.environ) -> zenoh.Config:
+    """Configuration of a node's process, as the variables of `environ` want it."""
+    return _config("ZENOH_SESSION_CONFIG_URI", _SESSION, environ)
+
+
+def router_config(environ: Mapping[str, str] = os.environ) -> zenoh.Config:
+    """Configuration of a router, as the variables of `environ` want it."""
+    return _config("ZENOH_ROUTER_CONFIG_URI", _ROUTER, environ)
+
+
+def open_session() -> zenoh.Session:
+    """Open this process's session; it connects to a router as soon as there is one.
+
+    Raises ConfigurationError, or RuntimeError where ZENOH_ROUTER_CHECK_ATTEMPTS asks for a
+    router and there is none.
+    """
+    import zenoh
+
+    attempts = _router_check_attempts()
+    config = session_config()
+    endpoints = config_endpoints(config, "connect")
+    session = zenoh.open(config)
+    try:
+        _check_router(session, endpoints, attempts)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def config_endpoints(config: zenoh.Config, kind: str) -> list[str]:
+    """Endpoints ("connect" or "listen") of a configuration, whatever its mode."""
+    value = json.loads(config.get_json(f"{kind}/endpoints"))
+    if isinstance(value, dict):
+        mode = json.loads(config.get_json("mode")) or "peer"
+        value = value.get(mode, [])
+    return list(value or [])
+
+
+def tcp_address(endpoint: str) -> tuple[str, int] | None:
+    """Host and port of a TCP or TLS endpoint; None for any other."""
+    match = re.match(r"(?:tcp|tls|quic)/(?:\[([^\]]+)\]|([^:]+)):(\d+)", endpoint)
+    if match is None or endpoint.startswith("quic"):
+        return None
+    return match[1] or match[2], int(match[3])
+
+
+def is_reachable(endpoint: str, timeout: float = 1.0) -> bool:
+    """Whether something accepts connections at a TCP endpoint; true for other protocols."""
+    address = tcp_address(endpoint)
+    if address is None:
+        return True
+    try:
+        with socket.create_connection(address, timeout=timeout):
+            return True
+    except OSError:
+        return False
+
+
+def _config(variable: str, defaults: dict[str, str], environ: Mapping[str, str]) -> zenoh.Config:
+    import zenoh
+
+    path = environ.get(variable, "")
+    try:
+        if path:
+            config = zenoh.Config.from_file(path)
+        else:
+            config = zenoh.Config()
+            for key, value in (_COMMON | defaults).items():
+                config.insert_json5(key, value)
+    except zenoh.ZError as error:
+        raise ConfigurationError(f"{variable}={path}: {_first_line(error)}") from None
+    for key, value in _overrides(environ):
+        try:
+            config.insert_json5(key, value)
+        except zenoh.ZError as error:
+            raise ConfigurationError(
+                f"ZENOH_CONFIG_OVERRIDE: {key}={value}: {_first_line(error)}"
+            ) from None
+    return config
+
+
+def _overrides(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    result = []
+    for part in environ.get("ZENOH_CONFIG_OVERRIDE", "").split(";"):
+        key, separator, value = (piece.strip() for piece in part.partition("="))
+        if separator and key and value:
+            result.append((key, value))
+        elif part.strip():
+            raise ConfigurationError(
+                f"ZENOH_CONFIG_OVERRIDE: expected key=value;key=value, got {part.strip()!r}"
+            )
+    return result
+
+
+def _first_line(error: Exception) -> str:
+    # Zenoh appends the place in its source.
+    return re.sub(r" at /.*", "", str(error).splitlines()[0])
+
+
+def _router_check_attempts() -> int | None:
+    text = os.environ.get("ZENOH_ROUTER_CHECK_ATTEMPTS", "").strip()
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise ConfigurationError(
+            f"ZENOH_ROUTER_CHECK_ATTEMPTS must be a whole number, got {text!r}"
+        ) from None
+
+
+def _check_router(session: zenoh.Session, endpoints: list[str], attempts: int | None) -> None:
+    where = ", ".join(endpoints) or "no endpoint"
+    if attempts is None:
+        if not session.info.routers_zid() and not any(map(is_reachable, endpoints)):
+            _log.warning(
+                "no router answers at %s: nodes do not see each other until one does "
+                "(start it with 'pocket-ros router')",
+                where,
+            )
+        return
+    if attempts < 0:
+        return
+    for attempt in itertools.count(1):
+        if session.info.routers_zid():
+            return
+        if attempt == attempts:
+            break
+        time.sleep(1.0)
+    raise RuntimeError(f"no router answers at {where} after {attempts} attempt(s)")
