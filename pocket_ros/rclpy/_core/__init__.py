@@ -1,0 +1,1 @@
+"""What rclpy keeps in C: the wire, the graph, the scheduling lock and the command line."""

@@ -1,0 +1,125 @@
+"""The ROS graph as this process sees it: a cache of everybody's liveliness tokens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zenoh
+from zenoh import handlers
+
+from . import wire
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A node or endpoint, read from its token. Endpoint fields of a node are empty."""
+
+    token: str
+    kind: str
+    enclave: str
+    namespace: str
+    node_name: str
+    name: str = ""
+    dds_type: str = ""
+    type_hash: str = ""
+    qos_text: str = ""
+
+    @property
+    def node_fqn(self) -> str:
+        """The node's name with its namespace."""
+        return f"{self.namespace.rstrip('/')}/{self.node_name}"
+
+
+def parse_token(token: str) -> Entity | None:
+    """Read a token by position and ignore what newer distributions append; None if it is none."""
+    parts = token.split("/")
+    if len(parts) < 9 or parts[0] != wire.LIVELINESS_SPACE:
+        return None
+    enclave, namespace = wire.demangle(parts[6]), wire.demangle(parts[7]) or "/"
+    if parts[5] == wire.NODE:
+        return Entity(token, wire.NODE, enclave, namespace, parts[8])
+    if len(parts) < 13:
+        return None
+    return Entity(
+        token,
+        parts[5],
+        enclave,
+        namespace,
+        parts[8],
+        wire.demangle(parts[9]),
+        parts[10],
+        parts[11],
+        parts[12],
+    )
+
+
+class Graph:
+    """Follows the liveliness tokens of one domain and tells waiters when something changed."""
+
+    def __init__(self, session: zenoh.Session, domain_id: int) -> None:
+        self._entities: dict[str, Entity] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._version = 0
+        self._subscriber = session.liveliness().declare_subscriber(
+            f"{wire.LIVELINESS_SPACE}/{domain_id}/**",
+            handlers.Callback(self._on_token, indirect=False),
+            history=True,
+        )
+
+    def _on_token(self, sample: zenoh.Sample) -> None:
+        token = str(sample.key_expr)
+        with self._changed:
+            if sample.kind == zenoh.SampleKind.DELETE:
+                self._entities.pop(token, None)
+            else:
+                entity = parse_token(token)
+                if entity is not None:
+                    self._entities[token] = entity
+            self._version += 1
+            self._changed.notify_all()
+
+    def notify(self, *_: object) -> None:
+        """Let waiters look again, because something outside the cache changed."""
+        with self._changed:
+            self._version += 1
+            self._changed.notify_all()
+
+    def entities(self, kind: str | None = None, name: str | None = None) -> list[Entity]:
+        """Return what is known now, of one kind and of one topic or service name if given."""
+        with self._changed:
+            return [
+                entity
+                for entity in self._entities.values()
+                if (kind is None or entity.kind == kind) and (name is None or entity.name == name)
+            ]
+
+    def wait(self, predicate: Callable[[], bool], timeout_sec: float | None) -> bool:
+        """Wait until ``predicate`` holds; False after ``timeout_sec`` or when the graph closed.
+
+        The predicate is called without the lock, so it may ask the graph or zenoh.
+        """
+        deadline = None if timeout_sec is None else time.monotonic() + timeout_sec
+        while True:
+            with self._changed:
+                version, closed = self._version, self._closed
+            if predicate():
+                return True
+            if closed:
+                return False
+            with self._changed:
+                while self._version == version and not self._closed:
+                    remaining = None if deadline is None else deadline - time.monotonic()
+                    if remaining is not None and remaining <= 0:
+                        return False
+                    self._changed.wait(remaining)
+
+    def close(self) -> None:
+        """Stop following and release all waiters. The session must still be open."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._subscriber.undeclare()

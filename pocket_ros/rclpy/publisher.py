@@ -1,0 +1,123 @@
+"""Publishers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import zenoh
+from zenoh import ext
+
+from ..idl import serialize
+from ._core import wire
+from ._core.endpoint import Endpoint
+from .exceptions import InvalidHandle, RCLError
+from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+if TYPE_CHECKING:
+    from .node import Node
+
+MsgT = TypeVar("MsgT")
+
+_HEARTBEAT_SEC = 0.5
+
+
+def _declare(endpoint: Endpoint, qos: QoSProfile) -> Any:
+    reliable = qos.reliability is ReliabilityPolicy.RELIABLE
+    block = reliable and qos.history is HistoryPolicy.KEEP_ALL
+    options: dict[str, Any] = {
+        "congestion_control": zenoh.CongestionControl.BLOCK
+        if block
+        else zenoh.CongestionControl.DROP,
+        "reliability": zenoh.Reliability.RELIABLE if reliable else zenoh.Reliability.BEST_EFFORT,
+    }
+    if qos.durability is not DurabilityPolicy.TRANSIENT_LOCAL:
+        return endpoint.session.declare_publisher(endpoint.key, **options)
+    return ext.declare_advanced_publisher(
+        endpoint.session,
+        endpoint.key,
+        publisher_detection=True,
+        cache=ext.CacheConfig(max_samples=max(1, qos.depth)),
+        sample_miss_detection=ext.MissDetectionConfig(
+            heartbeat=None, sporadic_heartbeat=_HEARTBEAT_SEC
+        )
+        if reliable
+        else None,
+        **options,
+    )
+
+
+class Publisher(Generic[MsgT]):
+    """Sends messages to a topic. :meth:`publish` may be called from any thread."""
+
+    def __init__(self, node: Node, msg_type: type[MsgT], topic: str, qos: QoSProfile) -> None:
+        self._node = node
+        self.msg_type = msg_type
+        self.topic = topic
+        self.qos_profile = qos
+        self._endpoint = Endpoint(node, wire.PUBLISHER, topic, msg_type, qos)
+        self._publisher = _declare(self._endpoint, qos)
+        self._lock = threading.Lock()
+        self._sequence_number = 0
+        self._destroyed = False
+        self._endpoint.announce()
+
+    def publish(self, msg: MsgT | bytes) -> None:
+        """Send a message, or one that is serialised already.
+
+        Raises TypeError for a message of another type, RCLError after the context's shutdown.
+        """
+        if isinstance(msg, self.msg_type):
+            raw = serialize(msg)
+        elif isinstance(msg, bytes):
+            raw = msg
+        else:
+            raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
+        if self._destroyed:
+            raise InvalidHandle(f"the publisher of {self.topic} was destroyed")
+        gid = self._endpoint.gid
+        with self._lock:
+            self._sequence_number += 1
+            try:
+                self._publisher.put(
+                    raw, attachment=wire.pack_attachment(self._sequence_number, gid)
+                )
+            except zenoh.ZError as error:
+                raise RCLError(f"Failed to publish on {self.topic}: {error}") from error
+
+    def _publish_unless_down(self, msg: MsgT) -> None:
+        """Send a message of the runtime's own, which nobody misses after a shutdown."""
+        try:
+            self.publish(msg)
+        except RCLError:
+            if self._node.context.ok():
+                raise
+
+    def get_subscription_count(self) -> int:
+        """Return how many subscriptions there are to its topic and type."""
+        entities = self._node.context._live_graph().entities(wire.SUBSCRIPTION, self.topic)
+        return sum(entity.type_hash == self.msg_type._type_hash for entity in entities)
+
+    @property
+    def topic_name(self) -> str:
+        """The topic's full name."""
+        return self.topic
+
+    def assert_liveliness(self) -> None:
+        """Exists for rclpy's sake: tokens tell who is alive."""
+
+    def wait_for_all_acked(self, timeout: Any = None) -> bool:
+        """Return True: this wire has no acknowledgements (rmw_zenoh says the same)."""
+        return True
+
+    def destroy(self) -> None:
+        """Leave the topic."""
+        if not self._destroyed:
+            self._destroyed = True
+            self._endpoint.withdraw(self._publisher)
+
+    def __enter__(self) -> Publisher[MsgT]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()

@@ -1,0 +1,275 @@
+"""Quality of service: policies, profiles and rclpy's presets."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Any
+
+from .duration import Duration, Infinite
+
+
+class InvalidQoSProfileException(Exception):
+    """A QoS profile is incomplete."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__("Invalid QoSProfile", *args)
+
+
+class _Policy(IntEnum):
+    @property
+    def short_key(self) -> str:
+        """The policy's name on a command line."""
+        return self.name.lower()
+
+    @classmethod
+    def short_keys(cls) -> list[str]:
+        """All names for a command line."""
+        return [policy.short_key for policy in cls if policy.name != "UNKNOWN"]
+
+    @classmethod
+    def get_from_short_key(cls, name: str) -> int:
+        """Return the policy of a command line's name; KeyError where there is none."""
+        return cls[name.upper()].value
+
+
+class HistoryPolicy(_Policy):
+    """How many messages are kept for somebody who is slow."""
+
+    SYSTEM_DEFAULT = 0
+    KEEP_LAST = 1
+    KEEP_ALL = 2
+    UNKNOWN = 3
+
+
+class ReliabilityPolicy(_Policy):
+    """Whether messages may be lost."""
+
+    SYSTEM_DEFAULT = 0
+    RELIABLE = 1
+    BEST_EFFORT = 2
+    UNKNOWN = 3
+    BEST_AVAILABLE = 4
+
+
+class DurabilityPolicy(_Policy):
+    """Whether late joiners get the last messages."""
+
+    SYSTEM_DEFAULT = 0
+    TRANSIENT_LOCAL = 1
+    VOLATILE = 2
+    UNKNOWN = 3
+    BEST_AVAILABLE = 4
+
+
+class LivelinessPolicy(_Policy):
+    """Who asserts that a publisher is alive."""
+
+    SYSTEM_DEFAULT = 0
+    AUTOMATIC = 1
+    MANUAL_BY_TOPIC = 3
+    UNKNOWN = 4
+    BEST_AVAILABLE = 5
+
+
+QoSHistoryPolicy = HistoryPolicy
+QoSReliabilityPolicy = ReliabilityPolicy
+QoSDurabilityPolicy = DurabilityPolicy
+QoSLivelinessPolicy = LivelinessPolicy
+
+DurationInfinite = Infinite
+
+
+class QoSProfile:
+    """A set of policies. Needs ``history``, ``depth`` or both, as rclpy does."""
+
+    __slots__ = (
+        "_avoid_ros_namespace_conventions",
+        "_deadline",
+        "_depth",
+        "_durability",
+        "_history",
+        "_lifespan",
+        "_liveliness",
+        "_liveliness_lease_duration",
+        "_reliability",
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        unknown = set(kwargs) - {slot[1:] for slot in self.__slots__}
+        if unknown:
+            raise AssertionError(f"Invalid arguments passed to constructor: {sorted(unknown)}")
+        if "history" not in kwargs:
+            if "depth" not in kwargs:
+                raise InvalidQoSProfileException("History and/or depth settings are required.")
+            kwargs["history"] = HistoryPolicy.KEEP_LAST
+        self.history = kwargs["history"]
+        if self.history is HistoryPolicy.KEEP_LAST and "depth" not in kwargs:
+            raise InvalidQoSProfileException("History set to KEEP_LAST without a depth setting.")
+        self.depth = kwargs.get("depth", 0)
+        self.reliability = kwargs.get("reliability", ReliabilityPolicy.RELIABLE)
+        self.durability = kwargs.get("durability", DurabilityPolicy.VOLATILE)
+        self.lifespan = kwargs.get("lifespan", Infinite)
+        self.deadline = kwargs.get("deadline", Infinite)
+        self.liveliness = kwargs.get("liveliness", LivelinessPolicy.AUTOMATIC)
+        self.liveliness_lease_duration = kwargs.get("liveliness_lease_duration", Infinite)
+        self.avoid_ros_namespace_conventions = kwargs.get("avoid_ros_namespace_conventions", False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, QoSProfile):
+            return NotImplemented
+        return all(getattr(self, slot) == getattr(other, slot) for slot in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{slot[1:]}={getattr(self, slot)!r}" for slot in self.__slots__)
+        return f"{type(self).__name__}({values})"
+
+    def _replaced(self, **changes: Any) -> QoSProfile:
+        values = {slot[1:]: getattr(self, slot) for slot in self.__slots__}
+        return QoSProfile(**{**values, **changes})
+
+
+def _policy_property(name: str, convert: Any, doc: str) -> property:
+    slot = f"_{name}"
+
+    def read(self: QoSProfile) -> Any:
+        return getattr(self, slot)
+
+    def write(self: QoSProfile, value: Any) -> None:
+        object.__setattr__(self, slot, convert(value))
+
+    return property(read, write, doc=doc)
+
+
+def _duration(value: Duration) -> Duration:
+    if not isinstance(value, Duration):
+        raise AssertionError("a duration of a QoS profile must be a rclpy.duration.Duration")
+    return value
+
+
+def _depth(value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise AssertionError("depth must be an int")
+    if value < 0:
+        raise ValueError("depth must be greater than or equal to zero")
+    return value
+
+
+QoSProfile.history = _policy_property("history", HistoryPolicy, "Keep last or keep all.")
+QoSProfile.depth = _policy_property("depth", _depth, "Messages kept with KEEP_LAST.")
+QoSProfile.reliability = _policy_property("reliability", ReliabilityPolicy, "May it be lost?")
+QoSProfile.durability = _policy_property("durability", DurabilityPolicy, "For late joiners?")
+QoSProfile.lifespan = _policy_property("lifespan", _duration, "Age at which messages expire.")
+QoSProfile.deadline = _policy_property("deadline", _duration, "Expected greatest period.")
+QoSProfile.liveliness = _policy_property("liveliness", LivelinessPolicy, "Who asserts it.")
+QoSProfile.liveliness_lease_duration = _policy_property(
+    "liveliness_lease_duration", _duration, "Within what time liveliness is asserted."
+)
+QoSProfile.avoid_ros_namespace_conventions = _policy_property(
+    "avoid_ros_namespace_conventions", bool, "Accepted, without effect on this wire."
+)
+
+qos_profile_unknown = QoSProfile(
+    history=HistoryPolicy.UNKNOWN,
+    depth=0,
+    reliability=ReliabilityPolicy.UNKNOWN,
+    durability=DurabilityPolicy.UNKNOWN,
+    liveliness=LivelinessPolicy.UNKNOWN,
+)
+qos_profile_default = QoSProfile(depth=10)
+qos_profile_system_default = QoSProfile(
+    history=HistoryPolicy.SYSTEM_DEFAULT,
+    depth=0,
+    reliability=ReliabilityPolicy.SYSTEM_DEFAULT,
+    durability=DurabilityPolicy.SYSTEM_DEFAULT,
+    liveliness=LivelinessPolicy.SYSTEM_DEFAULT,
+)
+qos_profile_sensor_data = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+qos_profile_services_default = QoSProfile(depth=10)
+qos_profile_parameters = QoSProfile(depth=1000)
+qos_profile_parameter_events = QoSProfile(depth=1000)
+qos_profile_action_status_default = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+qos_profile_best_available = QoSProfile(
+    depth=10,
+    reliability=ReliabilityPolicy.BEST_AVAILABLE,
+    durability=DurabilityPolicy.BEST_AVAILABLE,
+    liveliness=LivelinessPolicy.BEST_AVAILABLE,
+)
+qos_profile_rosout_default = QoSProfile(
+    depth=1000,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    lifespan=Duration(seconds=10),
+)
+
+
+class QoSPresetProfiles(Enum):
+    """The presets by name."""
+
+    UNKNOWN = qos_profile_unknown
+    DEFAULT = qos_profile_default
+    SYSTEM_DEFAULT = qos_profile_system_default
+    SENSOR_DATA = qos_profile_sensor_data
+    SERVICES_DEFAULT = qos_profile_services_default
+    PARAMETERS = qos_profile_parameters
+    PARAMETER_EVENTS = qos_profile_parameter_events
+    ACTION_STATUS_DEFAULT = qos_profile_action_status_default
+    BEST_AVAILABLE = qos_profile_best_available
+
+    @staticmethod
+    def short_keys() -> list[str]:
+        """All names for a command line."""
+        return [preset.name.lower() for preset in QoSPresetProfiles]
+
+    @staticmethod
+    def get_from_short_key(name: str) -> QoSProfile:
+        """Return the preset of a command line's name; KeyError where there is none."""
+        return QoSPresetProfiles[name.upper()].value
+
+
+class QoSCompatibility(IntEnum):
+    """Outcome of :func:`qos_check_compatible`."""
+
+    OK = 0
+    WARNING = 1
+    ERROR = 2
+
+
+def qos_check_compatible(
+    publisher_qos: QoSProfile, subscription_qos: QoSProfile
+) -> tuple[QoSCompatibility, str]:
+    """Judge as DDS would; zenoh itself connects any pair."""
+    problems = []
+    if (
+        publisher_qos.reliability is ReliabilityPolicy.BEST_EFFORT
+        and subscription_qos.reliability is ReliabilityPolicy.RELIABLE
+    ):
+        problems.append("ERROR: Best effort publisher and reliable subscription;")
+    if (
+        publisher_qos.durability is DurabilityPolicy.VOLATILE
+        and subscription_qos.durability is DurabilityPolicy.TRANSIENT_LOCAL
+    ):
+        problems.append("ERROR: Volatile publisher and transient local subscription;")
+    return (QoSCompatibility.ERROR, "".join(problems)) if problems else (QoSCompatibility.OK, "")
+
+
+def resolve(qos: QoSProfile | int) -> QoSProfile:
+    """Replace a depth by its profile, and "system default" or "best available" by what it means."""
+    if isinstance(qos, int):
+        return QoSProfile(depth=_depth(qos))
+    if not isinstance(qos, QoSProfile):
+        raise TypeError(f"Expected QoSProfile or int, but received {type(qos)!r}")
+    keep_all = qos.history is HistoryPolicy.KEEP_ALL
+    return qos._replaced(
+        history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
+        depth=qos.depth or (0 if keep_all else 42 if qos.history == 0 else 1),
+        reliability=ReliabilityPolicy.BEST_EFFORT
+        if qos.reliability is ReliabilityPolicy.BEST_EFFORT
+        else ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL
+        if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL
+        else DurabilityPolicy.VOLATILE,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC
+        if qos.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC
+        else LivelinessPolicy.AUTOMATIC,
+    )

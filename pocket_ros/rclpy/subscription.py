@@ -1,0 +1,163 @@
+"""Subscriptions."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
+
+from zenoh import ext, handlers
+
+from ..idl import CdrError, deserialize
+from ._core import wire
+from ._core.endpoint import Endpoint
+from ._core.ready import Executable, Once
+from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+if TYPE_CHECKING:
+    from .callback_groups import CallbackGroup
+    from .node import Node
+
+MsgT = TypeVar("MsgT")
+
+
+class MessageInfo(TypedDict):
+    """What is known about how a message came. Stamps in nanoseconds since the epoch."""
+
+    source_timestamp: int
+    received_timestamp: int
+    publication_sequence_number: int | None
+    reception_sequence_number: int | None
+
+
+def declare_subscriber(endpoint: Endpoint, qos: QoSProfile, callback: Callable[[Any], Any]) -> Any:
+    """Subscribe on the wire; ``callback(sample)`` runs in a thread of zenoh."""
+    # Indirect callbacks would run in threads that keep a process from ending.
+    handler = handlers.Callback(callback, indirect=False)
+    if qos.durability is not DurabilityPolicy.TRANSIENT_LOCAL:
+        return endpoint.session.declare_subscriber(endpoint.key, handler)
+    reliable = qos.reliability is ReliabilityPolicy.RELIABLE
+    return ext.declare_advanced_subscriber(
+        endpoint.session,
+        endpoint.key,
+        handler,
+        subscriber_detection=True,
+        history=ext.HistoryConfig(detect_late_publishers=True, max_samples=max(1, qos.depth)),
+        recovery=ext.RecoveryConfig(periodic_queries=None, heartbeat=True) if reliable else None,
+    )
+
+
+def _takes_info(callback: Callable[..., Any]) -> bool:
+    """Return whether a callback wants (message, info) rather than (message)."""
+    try:
+        inspect.signature(callback).bind(object())
+    except TypeError:
+        pass
+    except ValueError:
+        return False
+    else:
+        return False
+    try:
+        inspect.signature(callback).bind(object(), object())
+    except TypeError:
+        raise RuntimeError(
+            "Subscription.__init__(): callback should be either be callable with one argument"
+            "(to get only the message) or two (to get message and message info)"
+        ) from None
+    return True
+
+
+class Subscription(Executable, Generic[MsgT]):
+    """Receives a topic's messages, the oldest dropped where the queue is full."""
+
+    class CallbackType(Enum):
+        """What the callback wants."""
+
+        MessageOnly = 0
+        WithMessageInfo = 1
+
+    def __init__(
+        self,
+        node: Node,
+        msg_type: type[MsgT],
+        topic: str,
+        callback: Callable[..., Any],
+        callback_group: CallbackGroup | None,
+        qos: QoSProfile,
+        raw: bool,
+    ) -> None:
+        depth = None if qos.history is HistoryPolicy.KEEP_ALL else max(1, qos.depth)
+        super().__init__(node._inbox, callback_group, depth)
+        self._node = node
+        self.msg_type = msg_type
+        self.topic = topic
+        self.qos_profile = qos
+        self.raw = raw
+        self.callback = callback
+        self._complain = Once(node.get_logger().error)
+        self._received = 0
+        self._endpoint = Endpoint(node, wire.SUBSCRIPTION, topic, msg_type, qos)
+        self._subscriber = declare_subscriber(self._endpoint, qos, self._on_sample)
+        self._endpoint.announce()
+
+    @property
+    def callback(self) -> Callable[..., Any]:
+        """What is called with each message, and its MessageInfo where it takes two arguments."""
+        return self._callback
+
+    @callback.setter
+    def callback(self, value: Callable[..., Any]) -> None:
+        with_info = _takes_info(value)
+        self._callback = value
+        self._callback_type = (
+            Subscription.CallbackType.WithMessageInfo
+            if with_info
+            else Subscription.CallbackType.MessageOnly
+        )
+
+    def _on_sample(self, sample: Any) -> None:
+        self._post((sample.payload, sample.attachment, time.time_ns()))
+
+    def _execute(self, data: Any) -> Any:
+        payload, attachment, received_ns = data
+        try:
+            meta = wire.unpack_attachment(b"" if attachment is None else attachment.to_bytes())
+            raw = payload.to_bytes()
+            message = raw if self.raw else deserialize(raw, self.msg_type)
+        except (CdrError, ValueError) as error:
+            self._complain(f"dropped a message on '{self.topic}' that cannot be read: {error}")
+            return None
+        if self._callback_type is Subscription.CallbackType.MessageOnly:
+            return self._callback(message)
+        self._received += 1
+        info: MessageInfo = {
+            "source_timestamp": meta.source_timestamp,
+            "received_timestamp": received_ns,
+            "publication_sequence_number": meta.sequence_number,
+            "reception_sequence_number": self._received,
+        }
+        return self._callback(message, info)
+
+    def get_publisher_count(self) -> int:
+        """Return how many publishers there are of its topic and type."""
+        entities = self._node.context._live_graph().entities(wire.PUBLISHER, self.topic)
+        return sum(entity.type_hash == self.msg_type._type_hash for entity in entities)
+
+    @property
+    def topic_name(self) -> str:
+        """The topic's full name."""
+        return self.topic
+
+    def destroy(self) -> None:
+        """Leave the topic; messages that wait are dropped."""
+        if not self._destroyed:
+            self._discard_items()
+            self._endpoint.withdraw(self._subscriber)
+
+    def __enter__(self) -> Subscription[MsgT]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()
