@@ -1,0 +1,264 @@
+"""Planning a transfer: every movement from source to target, made whole before anything moves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from matlab_ros.model.lab_config import LabConfig, StationConfig
+from matlab_ros.robot import kinematics
+from matlab_ros.robot.drive import drive_duration_s
+from matlab_ros.robot.mobile_arm import (
+    CRUCIBLE,
+    MOBILE_ARM,
+    MOTION_LIMITS,
+    ContainerShape,
+    FloatArray,
+    MobileArm,
+    MotionLimits,
+)
+from matlab_ros.robot.plan import (
+    Drive,
+    Grip,
+    GripperReading,
+    Move,
+    NoPlan,
+    RobotState,
+    Stage,
+    StageKind,
+    TransferPlan,
+    Whereabouts,
+    is_gripper,
+)
+from matlab_ros.robot.poses import BasePose, Point, tilt_rad
+from matlab_ros.robot.reach import HOVER_M, Reach, along_branch, flange_poses, reach, tool_frames
+from matlab_ros.robot.scene import base_pose, grasp_points, station_of
+from matlab_ros.robot.trajectory import JointTrajectory, ToolLimits, line, timed
+
+_AT_REST_RAD = 0.01
+
+
+def plan_transfer(
+    lab: LabConfig,
+    source: str,
+    target: str,
+    start: RobotState,
+    *,
+    keep_upright: bool = True,
+    limits: MotionLimits = MOTION_LIMITS,
+    container: ContainerShape = CRUCIBLE,
+    arm: MobileArm = MOBILE_ARM,
+) -> TransferPlan:
+    """Plans all movements of a transfer: deterministic, and within milliseconds.
+
+    Args:
+        lab: where stations and positions are.
+        source: position to take from; ``<arm>/gripper`` goes on with what the gripper holds.
+        target: position to put to.
+        start: where the robot is now.
+        keep_upright: refuse a plan that tilts the container beyond `limits.carried_tilt_rad`.
+        limits: of speed, acceleration and range.
+        container: what is carried.
+        arm: the robot's dimensions.
+
+    Raises:
+        UnknownPosition: the lab has no such source or target.
+        NoPlan: a position is out of reach, or the robot is in no state to begin.
+    """
+    if source == target:
+        raise NoPlan(source, target, "source and target are the same")
+    holding = is_gripper(source)
+    if holding and start.gripper is GripperReading.CLOSED:
+        raise NoPlan(source, target, "the gripper holds nothing")
+    if not holding and start.gripper is GripperReading.HOLDING:
+        raise NoPlan(
+            source,
+            target,
+            "the gripper is not open and holds something; name it as the source to put that down "
+            "first",
+        )
+
+    def way_to(position: str) -> tuple[StationConfig, Reach]:
+        station = station_of(lab, position)
+        grasp = _in_base(grasp_points(lab, container)[position], base_pose(station))
+        way = reach(grasp, limits, container, arm)
+        if way is None:
+            raise NoPlan(
+                source,
+                target,
+                f"the arm does not reach {position} from {station.name}'s base_pose "
+                f"{list(station.base_pose)}; move the one or the other",
+            )
+        return station, way
+
+    pick = None if holding else way_to(source)
+    place = way_to(target)
+    stages = _Stages(source, target, start, keep_upright, limits, arm)
+    if pick is None:
+        stages.tuck(StageKind.CARRYING, Whereabouts.GRIPPER)
+    else:
+        stages.tuck(StageKind.APPROACHING, Whereabouts.SOURCE)
+        if start.gripper is GripperReading.CLOSED:
+            stages.grip(StageKind.APPROACHING, closed=False, where=Whereabouts.SOURCE)
+        stages.pick(*pick)
+    stages.place(*place)
+    return stages.plan()
+
+
+def plan_retreat(
+    source: str,
+    target: str,
+    start: RobotState,
+    *,
+    limits: MotionLimits = MOTION_LIMITS,
+    arm: MobileArm = MOBILE_ARM,
+) -> TransferPlan:
+    """The end of a transfer whose container stands at the target already: the arm is tucked."""
+    stages = _Stages(source, target, start, False, limits, arm)
+    stages.tuck(StageKind.RETREATING, Whereabouts.TARGET)
+    return stages.plan()
+
+
+def _in_base(point_m: Point, base: BasePose) -> Point:
+    local = np.linalg.solve(base.matrix(), np.array([*point_m, 1.0]))
+    # Rounded, so that equal positions of equal stations share one entry of the cache of ways.
+    return round(float(local[0]), 6), round(float(local[1]), 6), round(float(local[2]), 6)
+
+
+class _Stages:
+    """Builds the stages of one transfer in order, keeping track of where the base is."""
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        start: RobotState,
+        keep_upright: bool,
+        limits: MotionLimits,
+        arm: MobileArm,
+    ) -> None:
+        self._source, self._target, self._start = source, target, start
+        self._keep_upright, self._limits, self._arm = keep_upright, limits, arm
+        self._base = start.base
+        self._stages: list[Stage] = []
+        self._length_m = 0.0
+
+    def plan(self) -> TransferPlan:
+        """What was built."""
+        return TransferPlan(self._source, self._target, tuple(self._stages), self._length_m)
+
+    def tuck(self, kind: StageKind, where: Whereabouts) -> None:
+        """From wherever the arm was left; first straight up where the tool points down."""
+        joints, tucked = np.array(self._start.joints_rad), np.array(self._arm.tucked_rad)
+        if float(np.abs(joints - tucked).max()) <= _AT_REST_RAD:
+            return
+        lift = self._lift(joints)
+        begin = joints if lift is None else lift[-1]
+        self._move(kind, "tuck the arm", [lift, line(begin, tucked)], where)
+
+    def _lift(self, joints: FloatArray) -> FloatArray | None:
+        tool = tool_frames(joints, self._arm)
+        if float(tilt_rad(tool)) > self._limits.carried_tilt_rad:
+            return None
+        tops = float(tool_frames(np.array(self._arm.tucked_rad), self._arm)[2, 3])
+        rise = min(HOVER_M, tops - float(tool[2, 3]))
+        if rise <= 0:
+            return None
+        frames = np.repeat(tool[None], 9, axis=0)
+        frames[:, 2, 3] += np.linspace(0.0, rise, 9)
+        solutions = kinematics.nearest_turn(
+            kinematics.inverse(flange_poses(frames[:1], self._arm))[0],
+            joints,
+            np.array(self._limits.joint_lower_rad),
+            np.array(self._limits.joint_upper_rad),
+        )
+        distance = np.abs(solutions - joints).max(axis=1)
+        if not np.isfinite(distance).any():
+            return None
+        return along_branch(frames, int(np.nanargmin(distance)), joints, self._limits, self._arm)
+
+    def pick(self, station: StationConfig, way: Reach) -> None:
+        """Fetch the container from the source, ending tucked."""
+        self._drive(station, StageKind.APPROACHING, Whereabouts.SOURCE)
+        self._move(
+            StageKind.APPROACHING,
+            f"reach {self._source}",
+            [way.swing_rad, way.descent_rad],
+            Whereabouts.SOURCE,
+        )
+        self.grip(StageKind.GRASPING, closed=True, where=Whereabouts.SOURCE)
+        self._move(
+            StageKind.CARRYING,
+            f"lift from {self._source}",
+            [way.descent_rad[::-1], way.swing_rad[::-1]],
+            Whereabouts.GRIPPER,
+        )
+
+    def place(self, station: StationConfig, way: Reach) -> None:
+        """Put the container to the target, ending tucked."""
+        self._drive(station, StageKind.CARRYING, Whereabouts.GRIPPER)
+        self._move(
+            StageKind.PLACING,
+            f"lower to {self._target}",
+            [way.swing_rad, way.descent_rad],
+            Whereabouts.GRIPPER,
+        )
+        self.grip(StageKind.PLACING, closed=False, where=Whereabouts.TARGET)
+        self._move(
+            StageKind.RETREATING,
+            "tuck the arm",
+            [way.descent_rad[::-1], way.swing_rad[::-1]],
+            Whereabouts.TARGET,
+        )
+
+    def _drive(self, station: StationConfig, kind: StageKind, where: Whereabouts) -> None:
+        goal = base_pose(station)
+        duration = math.nan
+        if self._base is not None:
+            if self._base.is_at(goal):
+                return
+            duration = drive_duration_s(self._base, goal, self._limits)
+            self._length_m += self._base.distance_m(goal)
+        self._stages.append(Stage(kind, f"drive to {station.name}", Drive(goal, duration), where))
+        self._base = goal
+
+    def grip(self, kind: StageKind, *, closed: bool, where: Whereabouts) -> None:
+        """A stroke of the gripper."""
+        gap = 0.0 if closed else self._arm.gripper_open_m
+        action = Grip(closed, gap, self._arm.gripper_stroke_s)
+        self._stages.append(
+            Stage(kind, "close the gripper" if closed else "open the gripper", action, where)
+        )
+
+    def _move(
+        self, kind: StageKind, step: str, paths: list[FloatArray | None], where: Whereabouts
+    ) -> None:
+        """One stage that follows paths one after the other, at rest in between."""
+        carrying = where is Whereabouts.GRIPPER
+        whole: JointTrajectory | None = None
+        for path in paths:
+            if path is None:
+                continue
+            tool = tool_frames(path, self._arm)
+            if carrying and self._keep_upright:
+                tilt = float(tilt_rad(tool).max())
+                if tilt > self._limits.carried_tilt_rad:
+                    raise NoPlan(
+                        self._source,
+                        self._target,
+                        f"{step} would tilt the open container by {tilt:.2f} rad",
+                    )
+            part = timed(path, tool[:, :3, 3], self._limits, self._tool_limits(tool, carrying))
+            if part is not None:
+                whole = part if whole is None else whole.then(part)
+            self._length_m += float(np.linalg.norm(np.diff(tool[:, :3, 3], axis=0), axis=1).sum())
+        if whole is not None:
+            self._stages.append(Stage(kind, step, Move(whole), where))
+
+    def _tool_limits(self, tool: FloatArray, carrying: bool) -> ToolLimits:
+        is_vertical = float(np.ptp(tool[:, :2, 3], axis=0).max()) < 1e-6
+        return ToolLimits(
+            self._limits.approach_speed_m_s if is_vertical else None,
+            self._limits.carried_acceleration_m_s2 if carrying else None,
+        )
