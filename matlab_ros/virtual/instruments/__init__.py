@@ -1,0 +1,1 @@
+"""Emulated instruments, each written from its protocol and never from our driver of it."""

@@ -1,0 +1,207 @@
+"""The lab's end of a wire: pseudo-terminals and loopback sockets that carry emulated devices."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import selectors
+import socket
+import termios
+import threading
+import tty
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matlab_ros.virtual.instruments.device import WireDevice
+
+_LOG = logging.getLogger(__name__)
+_CHUNK = 4096
+
+
+@dataclass
+class WireFaults:
+    """What the wire does wrong; set by tests while it runs. Counts fall to 0 as they are used.
+
+    Attributes:
+        mute: nothing comes from the device any more.
+        drop_replies: so many answers are lost.
+        corrupt_replies: in so many answers one bit is flipped.
+        halve_replies: so many answers end in the middle.
+        garbage_before: bytes in front of every answer.
+        garbage_after: bytes behind every answer.
+    """
+
+    mute: bool = False
+    drop_replies: int = 0
+    corrupt_replies: int = 0
+    halve_replies: int = 0
+    garbage_before: bytes = b""
+    garbage_after: bytes = b""
+
+    def applied(self, reply: bytes) -> bytes:
+        """What is left of an answer on its way."""
+        if self.mute:
+            return b""
+        if self.drop_replies > 0:
+            self.drop_replies -= 1
+            return b""
+        if self.corrupt_replies > 0:
+            self.corrupt_replies -= 1
+            middle = len(reply) // 2
+            reply = reply[:middle] + bytes([reply[middle] ^ 0x04]) + reply[middle + 1 :]
+        if self.halve_replies > 0:
+            self.halve_replies -= 1
+            reply = reply[: len(reply) // 2]
+        return self.garbage_before + reply + self.garbage_after
+
+
+class PseudoTerminal:
+    """A serial device at a stable path, with an emulated device at its other end.
+
+    Masters may open and close it as often as they like. What nobody reads is kept as far as the
+    operating system's buffer goes, then lost, as on a serial line.
+
+    Args:
+        path: of the symbolic link that stands for the serial device; its folder is made.
+        device: that answers.
+    """
+
+    def __init__(self, path: Path, device: WireDevice) -> None:
+        self.path = path
+        self.faults = WireFaults()
+        self._device = device
+        self._master, self._slave = os.openpty()
+        # Held open here, so that the last driver's leaving is no hang-up of the line.
+        tty.setraw(self._slave, termios.TCSANOW)
+        os.set_blocking(self._master, False)
+        self._target = os.ttyname(self._slave)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        fresh.symlink_to(self._target)
+        os.replace(fresh, path)
+        self._wake_out, self._wake_in = os.pipe()
+        self._write_lock = threading.Lock()
+        self._closed = False
+        device.connect(self.send)
+        self._thread = threading.Thread(target=self._serve, name=f"wire {path.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The path, as a driver's configuration names it."""
+        return str(self.path)
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the wire; they are there when this returns."""
+        data = self.faults.applied(data) if data else data
+        with self._write_lock:
+            if self._closed:
+                return
+            try:
+                written = os.write(self._master, data) if data else 0
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EIO):
+                    raise
+                written = 0
+            if written < len(data):
+                _LOG.debug("%s: %d bytes lost, nobody reads", self.path, len(data) - written)
+
+    def close(self) -> None:
+        """Take the device off the wire and the link away."""
+        with self._write_lock:
+            if self._closed:
+                return
+            self._closed = True
+        os.write(self._wake_in, b"x")
+        self._thread.join(timeout=5.0)
+        with contextlib.suppress(OSError):
+            if os.readlink(self.path) == self._target:
+                self.path.unlink()
+        for descriptor in (self._master, self._slave, self._wake_in, self._wake_out):
+            os.close(descriptor)
+
+    def _serve(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._master, selectors.EVENT_READ)
+            selector.register(self._wake_out, selectors.EVENT_READ)
+            while not self._closed:
+                for key, _ in selector.select():
+                    if key.fd == self._master:
+                        self._take()
+
+    def _take(self) -> None:
+        try:
+            data = os.read(self._master, _CHUNK)
+        except OSError:
+            return
+        reply = self._device.receive(data)
+        if reply:
+            self.send(reply)
+
+
+class LoopbackServer:
+    """A TCP port on this machine where each connection carries one message and its reply.
+
+    Args:
+        answer: gives the reply to all bytes received so far, or None while the message is not
+            complete.
+        port: 0 lets the operating system choose.
+    """
+
+    def __init__(self, answer: Callable[[bytes], bytes | None], *, port: int = 0) -> None:
+        self.faults = WireFaults()
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name=f"tcp {self.port}", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Its number."""
+        number: int = self._listener.getsockname()[1]
+        return number
+
+    @property
+    def url(self) -> str:
+        """As a driver's configuration names it."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._closed:
+            return
+        port = self.port
+        self._closed = True
+        # A blocked accept() does not notice that its socket is closed: knock once.
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+        self._thread.join(timeout=5.0)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(10.0)
+            heard = b""
+            while len(heard) < _CHUNK:
+                data = connection.recv(_CHUNK)
+                if not data:
+                    return
+                heard += data
+                reply = self._answer(heard)
+                if reply is not None:
+                    connection.sendall(self.faults.applied(reply))
+                    return
