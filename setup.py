@@ -60,6 +60,8 @@ setup(
         "PyYAML>=6",
         "pydantic>=2.6",
         "plotly>=5.18",
+        "matplotlib>=3.8",
+        "ruckig>=0.9",
     ],
     tests_require=["pytest"],
     extras_require={
