@@ -1,0 +1,256 @@
+"""The arm's node: carries containers from position to position."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from typing import Any
+
+from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
+from matlab_ros.nodes.robot_clients import RobotClients
+from matlab_ros.robot.mobile_arm import MOBILE_ARM
+from matlab_ros.robot.plan import (
+    GRIPPER_POSITION,
+    Drive,
+    Grip,
+    GripperReading,
+    Move,
+    NoPlan,
+    RobotState,
+    Stage,
+    StageKind,
+    TransferPlan,
+    Whereabouts,
+)
+from matlab_ros.robot.scene import UnknownPosition
+from matlab_ros.robot.transfer import plan_retreat, plan_transfer
+from matlab_ros_interfaces.action import TransferSample
+from matlab_ros_interfaces.msg import SampleOutcome
+
+
+class ArmNode(DeviceNode):
+    """Plans each transfer as a whole, then has the robot's controllers carry it out.
+
+    A transfer that is broken off leaves the arm where it is, and says where the container is: at
+    the source, at the target, in the gripper (position ``<device>/gripper``, which a later
+    transfer may name as its source), or nobody knows. An attempt that an earlier process of this
+    node left halfway is gone on with, from what that process wrote down and what the gripper says.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("arm")
+        self._robot = RobotClients(self)
+        self._moving = threading.Lock()
+        self.offer(
+            TransferSample,
+            "transfer_sample",
+            self._transfer,
+            lambda goal: [(goal.sample_id, goal.source)],
+        )
+
+    def connect(self) -> None:
+        """See that the robot's controllers are there."""
+        self._robot.check()
+
+    def make_safe(self) -> None:
+        """Stop every movement."""
+        if not self._robot.stop():
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DEVICE_UNREACHABLE,
+                    f"{self.device.name} was told to stop and does not confirm it; use the "
+                    "emergency stop of the hardware",
+                )
+            )
+
+    def _transfer(self, attempt: Attempt, goal: Any, result: Any) -> None:
+        if not self._moving.acquire(blocking=False):
+            result.final_position = goal.source
+            raise DeviceError(
+                Fault.of(FaultCode.DEVICE_BUSY, f"{self.device.name} is busy with another transfer")
+            )
+        try:
+            _Transfer(self, self._robot, attempt, goal, result).run()
+        finally:
+            self._moving.release()
+
+
+class _Transfer:
+    """One transfer under way: knows at every moment where the container is."""
+
+    def __init__(
+        self, node: ArmNode, robot: RobotClients, attempt: Attempt, goal: Any, result: Any
+    ) -> None:
+        self._node, self._robot = node, robot
+        self._attempt, self._goal, self._result = attempt, goal, result
+        self._gripper = f"{node.device.name}/{GRIPPER_POSITION}"
+
+    def run(self) -> None:
+        """The whole transfer.
+
+        Raises:
+            AttemptCanceled: cancelled; the robot stands.
+            DeviceError: why it ended before the container stood at the target.
+        """
+        plan = self._plan()
+        self._result.path_length_m = plan.path_length_m
+        for index, stage in enumerate(plan.stages):
+            self._announce(plan, index)
+            try:
+                self._do(plan, index)
+            except AttemptCanceled:
+                self._found(stage)
+                raise
+            except DeviceError as error:
+                self._found(stage, error.fault.code)
+                raise
+        self._at(self._goal.target, SampleOutcome.DONE)
+
+    def _plan(self) -> TransferPlan:
+        self._attempt.step("planning")
+        self._attempt.feedback(
+            TransferSample.Feedback(
+                stage=int(StageKind.PLANNING), progress=0.0, remaining_s=math.nan
+            )
+        )
+        start = self._robot.state()
+        source = self._goal.source
+        if self._attempt.resumed:
+            where = whereabouts(self._attempt.note, start)
+            if where is None:
+                raise self._lost()
+            if where is Whereabouts.TARGET:
+                return plan_retreat(source, self._goal.target, start)
+            if where is Whereabouts.GRIPPER:
+                source = self._gripper
+        self._at(source, SampleOutcome.UNTOUCHED)
+        try:
+            return plan_transfer(
+                self._node.lab,
+                source,
+                self._goal.target,
+                start,
+                keep_upright=self._goal.keep_upright,
+            )
+        except UnknownPosition as error:
+            fault = Fault.of(FaultCode.TRANSFER_UNKNOWN_POSITION, str(error))
+            raise DeviceError(fault) from error
+        except NoPlan as error:
+            raise DeviceError(Fault.of(FaultCode.TRANSFER_NO_PLAN, str(error))) from error
+
+    def _announce(self, plan: TransferPlan, index: int) -> None:
+        stage = plan.stages[index]
+        remaining = plan.remaining_s(index)
+        whole = plan.duration_s
+        progress = math.nan if math.isnan(whole) else 1 - remaining / whole
+        expected = 0
+        if not math.isnan(remaining):
+            expected = self._node.time.now_ns() + round(remaining * 1e9)
+        self._attempt.step(stage.step, progress, expected)
+        self._attempt.feedback(
+            TransferSample.Feedback(stage=int(stage.kind), progress=progress, remaining_s=remaining)
+        )
+
+    def _do(self, plan: TransferPlan, index: int) -> None:
+        stage = plan.stages[index]
+        self._attempt.remember(stage.container.value)
+        if isinstance(stage.action, Drive):
+            self._robot.drive(self._attempt, stage.action)
+        elif isinstance(stage.action, Move):
+            holding = stage.container is Whereabouts.GRIPPER
+            self._robot.move(self._attempt, stage.action, holding=holding)
+        else:
+            report = self._robot.grip(self._attempt, stage.action)
+            if stage.action.closed and not report.holds:
+                self._retreat_empty(plan.stages[index + 1])
+
+    def _retreat_empty(self, lift: Stage) -> None:
+        """Nothing stood at the source: open, leave, and say so."""
+        opening = Grip(False, MOBILE_ARM.gripper_open_m, MOBILE_ARM.gripper_stroke_s)
+        self._robot.grip(self._attempt, opening)
+        if isinstance(lift.action, Move):
+            self._robot.move(self._attempt, lift.action, holding=False)
+        raise DeviceError(
+            Fault.of(
+                FaultCode.TRANSFER_SOURCE_EMPTY,
+                f"{self._node.device.name} found no container at {self._goal.source}; look where "
+                f"{self._goal.container_id or 'it'} is",
+            )
+        )
+
+    def _found(self, stage: Stage, code: FaultCode = FaultCode.NONE) -> None:
+        """Say where the container is after a stage was broken off."""
+        where: Whereabouts | None = stage.container
+        if code in (FaultCode.TRANSFER_SOURCE_EMPTY, FaultCode.TRANSFER_DROPPED):
+            where = None
+        elif isinstance(stage.action, Grip):
+            where = self._after_stroke(stage)
+        if where is None:
+            self._at("", SampleOutcome.LOST)
+        elif where is Whereabouts.SOURCE:
+            self._at(self._goal.source, SampleOutcome.UNTOUCHED)
+        elif where is Whereabouts.TARGET:
+            self._at(self._goal.target, SampleOutcome.DONE)
+        else:
+            self._at(self._gripper, SampleOutcome.PARTIAL)
+
+    def _after_stroke(self, stage: Stage) -> Whereabouts | None:
+        """Where the container is after a stroke of the gripper of which nobody told the end."""
+        try:
+            return whereabouts(stage.container.value, self._robot.state_at_rest())
+        except DeviceError:
+            return None
+
+    def _at(self, position: str, outcome: int) -> None:
+        self._result.final_position = position
+        if self._goal.sample_id:
+            self._attempt.touched(self._goal.sample_id, outcome, position)
+
+    def _lost(self) -> DeviceError:
+        """An earlier process began this attempt, and nothing tells where the container is."""
+        self._at("", SampleOutcome.LOST)
+        container = self._goal.container_id or "the container"
+        return DeviceError(
+            Fault.of(
+                FaultCode.INTERRUPTED,
+                f"{self._node.device.name} was restarted in the middle of attempt "
+                f"{self._attempt.attempt_id}, and the gripper no longer holds {container}; look "
+                "for it",
+                sample_compromised=True,
+            )
+        )
+
+
+def whereabouts(note: str, state: RobotState) -> Whereabouts | None:
+    """Where the container of a transfer is that was broken off by the death of its process.
+
+    Args:
+        note: what was written down before the last stage; empty before the first.
+        state: of the robot now, at rest.
+
+    Returns:
+        None where nobody knows.
+    """
+    # What the gripper may hold before the first stage is none of this attempt's.
+    if note == "":
+        return Whereabouts.SOURCE
+    if state.gripper is GripperReading.HOLDING:
+        return Whereabouts.GRIPPER
+    # Before the gripper was told to close, or while it closed, nothing was lifted.
+    if note == Whereabouts.SOURCE.value:
+        return Whereabouts.SOURCE
+    # The target is noted before the gripper is told to open, at the target.
+    if note == Whereabouts.TARGET.value and state.gripper is GripperReading.OPEN:
+        return Whereabouts.TARGET
+    return None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the arm's node."""
+    return run_node(ArmNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,641 @@
+"""The common base of device nodes: lifecycle, state, attempts that are never done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from action_msgs.msg import GoalStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
+from unique_identifier_msgs.msg import UUID
+
+from matlab_ros import __version__
+from matlab_ros.model.errors import ConfigError, LabError
+from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.model.lab_config import DeviceConfig, LabConfig, load_lab
+from matlab_ros.nodes.attempt_memory import AttemptMemory, Known
+from matlab_ros.nodes.ros_time import RosTime, to_msg, to_ns
+from matlab_ros_interfaces.msg import ActiveAttempt, AttemptReport, DeviceState, SampleOutcome
+from matlab_ros_interfaces.srv import EmergencyStop
+
+HEARTBEAT_S = 1.0
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+_JOIN_S = 1.0
+
+
+class AttemptCanceled(LabError):
+    """The attempt was cancelled; raised out of its waits."""
+
+
+class Attempt:
+    """One piece of work a device does for the lab manager, as the device's own code sees it.
+
+    Attributes:
+        attempt_id: unique for ever.
+        resumed: an earlier process of this device began it and did not live to end it.
+        note: what the earlier process wrote down last; see `remember`.
+        began_ns: ROS time at which it began.
+        deadline_ns: ROS time at which it fails, 0 for none.
+    """
+
+    def __init__(
+        self,
+        node: DeviceNode,
+        goal: Any,
+        samples: Sequence[tuple[str, str]],
+        *,
+        resumed: bool,
+        began_ns: int,
+        note: str,
+    ) -> None:
+        self.attempt_id: str = goal.attempt_id
+        self.resumed = resumed
+        self.note = note
+        self.began_ns = began_ns
+        self.deadline_ns = to_ns(goal.deadline)
+        self.canceled = False
+        self.stopped = False
+        self.over = threading.Event()
+        self.status = 0
+        self.result: Any = None
+        self._node = node
+        self._samples = {sample: position for sample, position in samples if sample}
+        self._outcomes: dict[str, SampleOutcome] = {}
+        self._handle: ServerGoalHandle | None = None
+        self.message = ActiveAttempt(
+            attempt_id=self.attempt_id,
+            phase=ActiveAttempt.PHASE_ACTING,
+            progress=math.nan,
+        )
+
+    def bind(self, handle: ServerGoalHandle) -> None:
+        """Send feedback to this goal from now on."""
+        self._handle = handle
+
+    def cancel(self, *, emergency: bool = False) -> None:
+        """Have the next wait end in `AttemptCanceled`."""
+        self.canceled = True
+        self.stopped = self.stopped or emergency
+        self._node.time.notify()
+
+    def remember(self, note: str) -> None:
+        """Write `note` to disk: what a later process of this device must know to go on."""
+        self._node.memory.note(self.attempt_id, note)
+
+    def step(self, name: str, progress: float = math.nan, expected_end_ns: int = 0) -> None:
+        """Say what is being done; published with the next state."""
+        self.message.step = name
+        self.message.progress = progress
+        self.message.expected_end = to_msg(expected_end_ns)
+
+    def feedback(self, message: Any) -> None:
+        """Send the action's feedback."""
+        if self._handle is not None and self._handle.is_active:
+            self._handle.publish_feedback(message)
+
+    def touched(self, sample_id: str, outcome: int, position: str = "") -> None:
+        """Say what the attempt means for a sample (a constant of SampleOutcome)."""
+        self._outcomes[sample_id] = SampleOutcome(
+            sample_id=sample_id, outcome=outcome, position=position
+        )
+
+    def touched_all(self, outcome: int) -> None:
+        """Say the same of every sample of the goal; each stays where it is."""
+        for sample_id, position in self._samples.items():
+            self.touched(sample_id, outcome, position)
+
+    def outcomes(self, default: int) -> list[SampleOutcome]:
+        """Outcome of every sample of the goal, `default` where nothing was said."""
+        return [
+            self._outcomes.get(sample)
+            or SampleOutcome(sample_id=sample, outcome=default, position=position)
+            for sample, position in self._samples.items()
+        ]
+
+    def wait(self, seconds: float, *, cancelable: bool = True) -> None:
+        """Wait for `seconds` of ROS time; see `wait_until`."""
+        self.wait_until(self._node.time.now_ns() + round(seconds * 1e9), cancelable=cancelable)
+
+    def wait_until(self, when_ns: int, *, cancelable: bool = True) -> None:
+        """Wait until ROS time reaches the device's first tick after `when_ns`.
+
+        Raises:
+            AttemptCanceled: cancelled before or while waiting (not when ``cancelable=False``).
+            DeviceError: the attempt's deadline passed.
+        """
+        self._wait(self._node.time.tick_after(when_ns), lambda: False, (), cancelable)
+
+    def wait_for(
+        self, done: Callable[[], bool], goals: Sequence[UUID], until_ns: int, what: str
+    ) -> None:
+        """Wait until `done`, which becomes true when goals with other servers end.
+
+        Whoever makes `done` true calls ``node.time.notify()``.
+
+        Args:
+            done: asked after every notice.
+            goals: ids of the goals that are waited for.
+            until_ns: ROS time at which the patience ends.
+            what: is waited for, for the error's sentence.
+
+        Raises:
+            AttemptCanceled: cancelled meanwhile.
+            DeviceError: DEADLINE_EXCEEDED, it was not done in time.
+        """
+        if not self._wait(self._node.time.tick_after(until_ns), done, goals, True):
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DEADLINE_EXCEEDED,
+                    f"{self._node.device.name} waited for {what} and it did not end in time",
+                )
+            )
+
+    def _wait(
+        self, when_ns: int, done: Callable[[], bool], goals: Sequence[UUID], cancelable: bool
+    ) -> bool:
+        """Wait for the time or `done`; True when done, or when only the time was waited for."""
+        time = self._node.time
+        late = self.deadline_ns and when_ns > self.deadline_ns
+        when_ns = min(when_ns, time.tick_after(self.deadline_ns)) if late else when_ns
+        self._node.say(
+            self,
+            ActiveAttempt.PHASE_CANCELING if self.canceled else ActiveAttempt.PHASE_WAITING,
+            when_ns,
+            goals,
+        )
+        time.wait_until(when_ns, lambda: done() or (cancelable and self.canceled))
+        if cancelable and self.canceled:
+            raise AttemptCanceled("cancelled")
+        finished = done()
+        if late and not finished and cancelable:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DEADLINE_EXCEEDED,
+                    f"{self._node.device.name} did not end attempt {self.attempt_id} by its "
+                    "deadline",
+                )
+            )
+        return finished or not goals
+
+
+RunAttempt = Callable[[Attempt, Any, Any], None]
+"""Does the work: (attempt, goal, result to be filled). Raises DeviceError or AttemptCanceled."""
+
+
+class DeviceNode(LifecycleNode):
+    """A lifecycle node that serves one device.
+
+    A subclass opens its instrument in `connect`, closes it in `disconnect`, says in `make_safe`
+    how it is brought to its safe state, and offers its actions with `offer`.
+
+    Parameters of the node: ``lab_file`` (the lab's configuration), ``device`` (its name there, the
+    node's name by default), ``state_dir`` (where attempts are remembered; ROS_HOME or ~/.ros by
+    default).
+    """
+
+    def __init__(self, default_name: str) -> None:
+        super().__init__(default_name)
+        self.lab: LabConfig = load_lab(Path(self.parameter("lab_file", "")))
+        name = self.parameter("device", "") or self.get_name()
+        self.device: DeviceConfig = self.lab.device(name)
+        self.time = RosTime(self)
+        self.memory = AttemptMemory(self._state_dir() / f"{name}.attempts.sqlite")
+        self._under_way: dict[str, Attempt] = {}
+        self._device_lock = threading.RLock()
+        self._state_sequence = 0
+        self._lifecycle_id = DeviceState.UNCONFIGURED
+        self._fault: Fault | None = None
+        self._estopped = False
+        self._offered: list[ActionServer] = []
+        self._work_group = ReentrantCallbackGroup()
+        self._heart_group = MutuallyExclusiveCallbackGroup()
+        self._state_publisher = self.create_publisher(DeviceState, "~/state", LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(
+            EmergencyStop,
+            "~/emergency_stop",
+            self._on_emergency_stop,
+            callback_group=self._work_group,
+        )
+        self.create_timer(
+            HEARTBEAT_S,
+            self._beat,
+            callback_group=self._heart_group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+
+    # What a subclass says -----------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Open the instrument and check that it is what the configuration says.
+
+        Raises:
+            DeviceError: it is not there, or is another one.
+        """
+
+    def disconnect(self) -> None:
+        """Close the instrument."""
+
+    def make_safe(self) -> None:
+        """Bring the instrument to its documented safe state at once.
+
+        Raises:
+            DeviceError: the instrument did not take it.
+        """
+
+    def parameter(self, name: str, default: Any, description: str = "") -> Any:
+        """Declare a parameter and give its value; see `declare`."""
+        return declare(self, name, default, description)
+
+    def offer(
+        self,
+        action_type: Any,
+        name: str,
+        run: RunAttempt,
+        samples: Callable[[Any], Sequence[tuple[str, str]]],
+    ) -> None:
+        """Offer an action of the lab.
+
+        Args:
+            action_type: its goal has attempt_id, issued and deadline, its result a report.
+            name: of the action, relative to the node's namespace.
+            run: does the work.
+            samples: pairs (sample id, position) of a goal.
+        """
+        server = ActionServer(
+            self,
+            action_type,
+            name,
+            execute_callback=lambda handle: self._execute(handle, action_type, run, samples),
+            goal_callback=lambda _goal: GoalResponse.ACCEPT,
+            cancel_callback=self._on_cancel,
+            callback_group=self._work_group,
+        )
+        self._offered.append(server)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is under way."""
+        return bool(self._under_way)
+
+    # State --------------------------------------------------------------------------------
+
+    def say(
+        self, attempt: Attempt, phase: int, waits_until_ns: int = 0, goals: Sequence[UUID] = ()
+    ) -> None:
+        """Publish what the device does for an attempt from now on."""
+        with self._device_lock:
+            attempt.message.phase = phase
+            attempt.message.waits_until = to_msg(waits_until_ns)
+            attempt.message.awaited_goals = list(goals)
+            self._publish_state()
+
+    def fault(self, fault: Fault | None) -> None:
+        """Set or clear the fault that the device as a whole has."""
+        with self._device_lock:
+            self._fault = fault
+            self._publish_state()
+
+    def _publish_state(self) -> None:
+        with self._device_lock:
+            self._state_sequence += 1
+            message = DeviceState(
+                device=self.device.name,
+                sequence=self._state_sequence,
+                lifecycle_state=self._lifecycle_id,
+                busy=bool(self._under_way),
+                faulted=self._fault is not None,
+                estopped=self._estopped,
+                simulated=self.lab.simulated,
+                fault_code=int(self._fault.code) if self._fault else 0,
+                fault_message=self._fault.message if self._fault else "",
+                attempts=[attempt.message for attempt in self._under_way.values()],
+                software_version=__version__,
+            )
+            message.header.stamp = self.time.now_msg()
+            self._state_publisher.publish(message)
+
+    def _beat(self) -> None:
+        self._publish_state()
+        level, text = DiagnosticStatus.OK, "ready"
+        if self._fault is not None:
+            level, text = DiagnosticStatus.ERROR, self._fault.message
+        elif self._estopped:
+            level, text = DiagnosticStatus.ERROR, "emergency stop is latched"
+        elif self._lifecycle_id != DeviceState.ACTIVE:
+            level, text = DiagnosticStatus.WARN, "not active"
+        status = DiagnosticStatus(
+            level=level,
+            name=self.get_fully_qualified_name(),
+            message=text,
+            hardware_id=self.device.name,
+            values=[KeyValue(key="attempts", value=str(len(self._under_way)))],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.time.now_msg()
+        self._diagnostics.publish(array)
+
+    # Lifecycle ----------------------------------------------------------------------------
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Open the instrument."""
+        try:
+            self.connect()
+        except LabError as error:
+            found = error.fault if isinstance(error, DeviceError) else None
+            self.get_logger().error(str(error))
+            self.fault(found or Fault.of(FaultCode.DEVICE_UNREACHABLE, str(error)))
+            return TransitionCallbackReturn.FAILURE
+        self.fault(None)
+        return self._entered(DeviceState.INACTIVE, super().on_configure(state))
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Take goals from now on."""
+        return self._entered(DeviceState.ACTIVE, super().on_activate(state))
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Take no more goals; what is under way goes on."""
+        return self._entered(DeviceState.INACTIVE, super().on_deactivate(state))
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Close the instrument."""
+        self.disconnect()
+        return self._entered(DeviceState.UNCONFIGURED, super().on_cleanup(state))
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """Close the instrument for good."""
+        self.disconnect()
+        return self._entered(DeviceState.FINALIZED, super().on_shutdown(state))
+
+    def _entered(
+        self, state_id: int, returned: TransitionCallbackReturn
+    ) -> TransitionCallbackReturn:
+        if returned == TransitionCallbackReturn.SUCCESS:
+            self._lifecycle_id = state_id
+            self._publish_state()
+        return returned
+
+    # Attempts -----------------------------------------------------------------------------
+
+    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        attempt = self._under_way.get(handle.request.attempt_id)
+        if attempt is not None:
+            attempt.cancel()
+        return CancelResponse.ACCEPT
+
+    def _on_emergency_stop(self, request: Any, response: Any) -> Any:
+        if not request.engage:
+            with self._device_lock:
+                self._estopped = False
+                self._publish_state()
+            response.success = True
+            return response
+        with self._device_lock:
+            self._estopped = True
+            under_way = list(self._under_way.values())
+            self._publish_state()
+        self.get_logger().error(f"emergency stop: {request.reason} ({request.operator})")
+        for attempt in under_way:
+            attempt.cancel(emergency=True)
+        try:
+            self.make_safe()
+        except DeviceError as error:
+            response.message = str(error)
+            self.fault(error.fault)
+            return response
+        response.success = True
+        return response
+
+    def _execute(
+        self,
+        handle: ServerGoalHandle,
+        action_type: Any,
+        run: RunAttempt,
+        samples: Callable[[Any], Sequence[tuple[str, str]]],
+    ) -> Any:
+        goal = handle.request
+        self.time.observe(goal.issued)
+        result = action_type.Result()
+        refusal = self._refusal(goal)
+        if refusal is not None:
+            pairs = [(sample, position) for sample, position in samples(goal) if sample]
+            untouched = [SampleOutcome(sample_id=s, position=p) for s, p in pairs]
+            now = self.time.now_ns()
+            self._report(result, refusal, untouched, now, now)
+            return _conclude(handle, GoalStatus.STATUS_ABORTED, result)
+
+        digest = hashlib.sha256(_identity(goal)).hexdigest()
+        with self._device_lock:
+            attempt = self._under_way.get(goal.attempt_id)
+            joined = attempt is not None
+            if attempt is None:
+                known = self.memory.begin(goal.attempt_id, digest, self.time.now_ns())
+                if known.known is Known.ENDED:
+                    result = deserialize_message(known.result, action_type.Result)
+                    result.report.recalled = True
+                    return _conclude(handle, known.status, result)
+                if known.known is Known.CONFLICT:
+                    sentence = f"attempt id {goal.attempt_id} was used before with another goal"
+                    now = self.time.now_ns()
+                    self._report(
+                        result, Fault.of(FaultCode.ATTEMPT_CONFLICT, sentence), [], now, now
+                    )
+                    return _conclude(handle, GoalStatus.STATUS_ABORTED, result)
+                attempt = Attempt(
+                    self,
+                    goal,
+                    samples(goal),
+                    resumed=known.known is Known.BEGUN,
+                    began_ns=known.began_ns or self.time.now_ns(),
+                    note=known.note,
+                )
+                self._under_way[goal.attempt_id] = attempt
+            attempt.bind(handle)
+            if not joined:
+                self.say(attempt, ActiveAttempt.PHASE_ACTING)
+        if joined:
+            while not attempt.over.wait(_JOIN_S):
+                if handle.is_cancel_requested:
+                    attempt.cancel()
+            return _conclude(handle, attempt.status, attempt.result)
+        self._work(attempt, goal, result, run)
+        return _conclude(handle, attempt.status, attempt.result)
+
+    def _refusal(self, goal: Any) -> Fault | None:
+        """Why a goal cannot be begun now, or None."""
+        name = self.device.name
+        if not goal.attempt_id:
+            return Fault.of(FaultCode.INVALID_GOAL, f"a goal for {name} has no attempt id")
+        if self._lifecycle_id != DeviceState.ACTIVE:
+            return Fault.of(
+                FaultCode.DEVICE_NOT_ACTIVE, f"{name} is not active; configure and activate it"
+            )
+        if self._estopped:
+            return Fault.of(
+                FaultCode.EMERGENCY_STOP, f"an emergency stop is latched on {name}; release it"
+            )
+        return None
+
+    def _work(self, attempt: Attempt, goal: Any, result: Any, run: RunAttempt) -> None:
+        """Do the work, write the outcome down, and take the attempt off the list."""
+        fault: Fault | None = None
+        default = SampleOutcome.UNTOUCHED
+        try:
+            run(attempt, goal, result)
+            default = SampleOutcome.DONE
+            # Outcomes come on the device's own tick, never at the very instant of another's.
+            attempt.wait_until(self.time.now_ns(), cancelable=False)
+            attempt.status = GoalStatus.STATUS_SUCCEEDED
+        except AttemptCanceled:
+            attempt.status = GoalStatus.STATUS_CANCELED
+            code = FaultCode.CANCELED
+            sentence = f"cancelled; {self.device.name} is in its safe state"
+            if attempt.stopped:
+                attempt.status = GoalStatus.STATUS_ABORTED
+                code, sentence = FaultCode.EMERGENCY_STOP, "ended by an emergency stop"
+            fault = Fault.of(code, sentence)
+        except DeviceError as error:
+            attempt.status = GoalStatus.STATUS_ABORTED
+            fault = error.fault
+            if fault.sample_compromised:
+                default = SampleOutcome.COMPROMISED
+        except Exception as error:
+            # Whatever it was, it must end in a result that says so: silence is not success.
+            logging.getLogger(__name__).exception("attempt %s", attempt.attempt_id)
+            attempt.status = GoalStatus.STATUS_ABORTED
+            fault = Fault.of(
+                FaultCode.INTERNAL_ERROR,
+                f"{self.device.name} failed in attempt {attempt.attempt_id}: "
+                f"{type(error).__name__}: {error}",
+            )
+            default = SampleOutcome.COMPROMISED
+        self._report(result, fault, attempt.outcomes(default), attempt.began_ns, self.time.now_ns())
+        if fault is not None:
+            self.get_logger().warning(f"{attempt.attempt_id}: {fault.message}")
+        attempt.result = result
+        self.memory.end(attempt.attempt_id, attempt.status, serialize_message(result))
+        with self._device_lock:
+            del self._under_way[attempt.attempt_id]
+            self._publish_state()
+        attempt.over.set()
+
+    def _report(
+        self,
+        result: Any,
+        fault: Fault | None,
+        outcomes: list[SampleOutcome],
+        began_ns: int,
+        ended_ns: int,
+    ) -> None:
+        code = int(fault.code) if fault is not None else 0
+        message = fault.message if fault is not None else ""
+        result.error_code = code
+        result.error_message = message
+        result.report = AttemptReport(
+            error_code=code,
+            error_message=message,
+            began=to_msg(began_ns),
+            ended=to_msg(ended_ns),
+            samples=outcomes,
+            device=self.device.name,
+            software_version=__version__,
+            simulated=self.lab.simulated,
+        )
+
+    def _state_dir(self) -> Path:
+        given = self.parameter("state_dir", "")
+        if given:
+            return Path(given)
+        home = os.environ.get("ROS_HOME") or Path.home() / ".ros"
+        return Path(home) / "matlab_ros" / self.lab.name
+
+
+def declare(node: Node, name: str, default: Any, description: str = "") -> Any:
+    """Declare a parameter and give its value as the type of `default`.
+
+    A number written without a point is taken for a float where a float is meant: on a command line
+    nobody thinks of that.
+
+    Raises:
+        ConfigError: the value given is of another type.
+    """
+    descriptor = ParameterDescriptor(description=description, dynamic_typing=True)
+    value = node.declare_parameter(name, default, descriptor).value
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        raise ConfigError(
+            "parameters", name, f"has the value {value!r}", f"a {type(default).__name__}"
+        )
+    return value
+
+
+def _identity(goal: Any) -> bytes:
+    """The bytes of what a goal asks for; when it was issued and its deadline are not part of it."""
+    copy = deserialize_message(serialize_message(goal), type(goal))
+    copy.issued = to_msg(0)
+    copy.deadline = to_msg(0)
+    return bytes(serialize_message(copy))
+
+
+def _conclude(handle: ServerGoalHandle, status: int, result: Any) -> Any:
+    """End a goal with a terminal status that agrees with its error code."""
+    if status == GoalStatus.STATUS_SUCCEEDED:
+        handle.succeed()
+    elif status == GoalStatus.STATUS_CANCELED and handle.is_cancel_requested:
+        handle.canceled()
+    else:
+        handle.abort()
+    return result
+
+
+def run_node(make: Callable[[], Any], arguments: list[str] | None = None, threads: int = 8) -> int:
+    """Run one node until it is told to end.
+
+    Args:
+        make: builds the node after rclpy is initialised.
+        arguments: command line, ``sys.argv`` by default.
+        threads: of the executor; each action under way holds one.
+
+    Returns:
+        Exit code: 0, or 2 where the configuration cannot be used.
+    """
+    rclpy.init(args=arguments)
+    node = None
+    try:
+        node = make()
+        executor = MultiThreadedExecutor(num_threads=threads)
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (LabError, KeyError) as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 2
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

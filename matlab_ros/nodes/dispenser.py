@@ -1,0 +1,379 @@
+"""The dispenser's node: brings the right dosing head, weighs powders in, reports the weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from matlab_ros.instruments.dh_rail import HeadMagazine, LinearRail
+from matlab_ros.instruments.modbus import ModbusMaster
+from matlab_ros.instruments.quantos import DoseRequest, Job, JobState, QuantosBalance
+from matlab_ros.instruments.shaker import Shaker
+from matlab_ros.instruments.transport import open_transport
+from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.model.lab_config import StockItem
+from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
+from matlab_ros_interfaces.action import Dispense
+from matlab_ros_interfaces.msg import Dose, DoseReading, SampleOutcome
+
+DOSING = "dosing"
+"""Note of an attempt in which powder may have fallen."""
+
+STABLE_TRIES = 30
+JOB_PATIENCE_S = 120.0
+DOSE_PATIENCE_S = 1800.0
+
+
+class DispenserNode(DeviceNode):
+    """Offers ``dispense``.
+
+    A dose is begun once, ever: when it is not known whether powder fell, the attempt ends and says
+    so, and the crucible counts as compromised.
+
+    Parameters: ``balance_port``, ``magazine_port`` (device paths, see `open_transport`),
+    ``shaker_address`` (host:port; empty: there is none, and nothing is mixed),
+    ``magazine_pitch_mm``, ``magazine_slots``, ``poll_period_s`` (ROS time between looks),
+    ``reject_percent`` (a dose further off than this ends the attempt).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("dispenser")
+        self._balance_port: str = self.parameter("balance_port", "")
+        self._magazine_port: str = self.parameter("magazine_port", "")
+        self._pitch_mm: float = self.parameter("magazine_pitch_mm", 60.0)
+        self._slots: int = self.parameter("magazine_slots", 8)
+        self._poll_s: float = self.parameter("poll_period_s", 0.5)
+        self._reject_percent: float = self.parameter("reject_percent", 10.0)
+        self._shaker_address: str = self.parameter("shaker_address", "")
+        self._shaker: Shaker | None = None
+        self._balance: QuantosBalance | None = None
+        self._magazine: HeadMagazine | None = None
+        self._mounted: int | None = None
+        self.offer(
+            Dispense, "~/dispense", self._run, lambda goal: [(goal.sample_id, goal.position)]
+        )
+
+    def connect(self) -> None:
+        """Open balance and magazine, and bring the rail to its zero."""
+        self.disconnect()
+        balance = QuantosBalance(open_transport(self._balance_port))
+        try:
+            balance.identify()
+            rail = LinearRail(
+                ModbusMaster(open_transport(self._magazine_port, default_baudrate=115200)),
+                travel_mm=self._pitch_mm * (self._slots - 1),
+            )
+            rail.read_status()
+            self._shaker = self._find_shaker()
+        except DeviceError:
+            balance.close()
+            raise
+        self._balance = balance
+        self._magazine = HeadMagazine(rail, pitch_mm=self._pitch_mm, slots=self._slots)
+        self._mounted = None
+
+    def _find_shaker(self) -> Shaker | None:
+        """The shaker, after it answered; None where the configuration names none."""
+        if not self._shaker_address:
+            return None
+        host, _, port = self._shaker_address.rpartition(":")
+        shaker = Shaker(host, int(port))
+        shaker.stop()
+        return shaker
+
+    def disconnect(self) -> None:
+        """Close the wires."""
+        if self._balance is not None:
+            self._balance.close()
+        if self._magazine is not None:
+            self._magazine.rail.close()
+        self._balance = self._magazine = None
+
+    def make_safe(self) -> None:
+        """No powder falls any more, and nothing shakes."""
+        if self._balance is not None:
+            self._balance.stop_dosing()
+        if self._shaker is not None:
+            self._shaker.stop()
+
+    def _run(self, attempt: Attempt, goal: Dispense.Goal, result: Dispense.Result) -> None:
+        if attempt.resumed and attempt.note == DOSING:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INTERRUPTED,
+                    f"{self.device.name} restarted while powder was dosed into "
+                    f"{goal.container_id}; how much fell is not known",
+                    sample_compromised=True,
+                )
+            )
+        items = [self._stock_item(dose) for dose in goal.doses]
+        if goal.mix_min > 0 and self._shaker is None:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INVALID_GOAL,
+                    f"{self.device.name} has no mixer; expected mix_min 0",
+                )
+            )
+        work = _Work(self, attempt, goal, result)
+        try:
+            work.prepare()
+            for dose, item in zip(goal.doses, items, strict=True):
+                work.bring_head(item)
+                work.dose(dose, item)
+            if goal.mix_min > 0 and self._shaker is not None:
+                work.mix(self._shaker, goal.mix_min)
+            work.release()
+        except AttemptCanceled:
+            self.make_safe()
+            if result.doses:
+                attempt.touched(goal.sample_id, SampleOutcome.PARTIAL, goal.position)
+            raise
+
+    def _stock_item(self, dose: Dose) -> StockItem:
+        item = self.lab.stock_item(dose.substance)
+        if item is None:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DISPENSE_UNKNOWN_SUBSTANCE,
+                    f"{dose.substance} is not in the stock of {self.lab.name}",
+                )
+            )
+        limits = self.lab.dispenser
+        if not limits.min_dose_mg <= dose.mass_mg <= limits.max_dose_mg:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INVALID_GOAL,
+                    f"{dose.mass_mg:g} mg of {dose.substance} asked for; the heads dose "
+                    f"{limits.min_dose_mg:g} to {limits.max_dose_mg:g} mg",
+                )
+            )
+        return item
+
+    @property
+    def balance(self) -> QuantosBalance:
+        """The balance of an active dispenser."""
+        assert self._balance is not None, "an active dispenser has its balance"
+        return self._balance
+
+    @property
+    def magazine(self) -> HeadMagazine:
+        """The magazine of an active dispenser."""
+        assert self._magazine is not None, "an active dispenser has its magazine"
+        return self._magazine
+
+    @property
+    def poll_s(self) -> float:
+        """ROS time between looks at an instrument."""
+        return self._poll_s
+
+    @property
+    def reject_percent(self) -> float:
+        """A dose further off than this ends the attempt."""
+        return self._reject_percent
+
+    @property
+    def mounted(self) -> int | None:
+        """Magazine slot of the head in the dosing unit, None where that is not known."""
+        return self._mounted
+
+    @mounted.setter
+    def mounted(self, slot: int | None) -> None:
+        self._mounted = slot
+
+
+class _Work:
+    """One container at the balance."""
+
+    def __init__(
+        self, node: DispenserNode, attempt: Attempt, goal: Dispense.Goal, result: Dispense.Result
+    ) -> None:
+        self._node = node
+        self._attempt = attempt
+        self._goal = goal
+        self._result = result
+        self._done = 0
+
+    def prepare(self) -> None:
+        """A container must be there; then the door is closed."""
+        self._say("looking for the container", "")
+        if not self._node.balance.container_present():
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DISPENSE_NO_CONTAINER,
+                    f"no container stands at {self._goal.position}; expected "
+                    f"{self._goal.container_id}",
+                )
+            )
+        self._node.balance.close_door()
+        self._finish(Job.DOOR)
+
+    def release(self) -> None:
+        """Open the door, so that the arm can take the container."""
+        self._say("opening the door", "")
+        self._node.balance.open_door()
+        self._finish(Job.DOOR)
+
+    def bring_head(self, item: StockItem) -> None:
+        """Have the head with this substance in the dosing unit, and see that it is the one.
+
+        Raises:
+            DeviceError: DISPENSE_WRONG_SUBSTANCE, or the magazine's or the balance's own.
+        """
+        node = self._node
+        if node.mounted != item.slot:
+            self._say("changing the dosing head", item.name)
+            node.mounted = None
+            node.balance.unlock_head()
+            self._finish(Job.HEAD_PIN)
+            rail = node.magazine.rail
+            if not rail.read_status().homed:
+                rail.home()
+                self._poll(lambda: rail.read_status().homed, "homing the head magazine")
+            node.magazine.bring(item.slot)
+            self._poll(lambda: node.magazine.has_brought(item.slot), "the head magazine")
+            node.balance.lock_head()
+            self._finish(Job.HEAD_PIN)
+            node.mounted = item.slot
+        head = node.balance.head_data()
+        if head.substance != item.name:
+            node.mounted = None
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DISPENSE_WRONG_SUBSTANCE,
+                    f"the head in slot {item.slot} says it holds {head.substance!r}; expected "
+                    f"{item.name!r}: check the magazine",
+                )
+            )
+
+    def dose(self, dose: Dose, item: StockItem) -> None:
+        """Weigh one powder in and note what the balance says.
+
+        Raises:
+            DeviceError: DISPENSE_HEAD_EMPTY before anything fell; else the dosing unit's own, or
+                DISPENSE_OUT_OF_TOLERANCE.
+        """
+        balance = self._node.balance
+        remaining_mg = balance.head_data().remaining_mg
+        if remaining_mg < dose.mass_mg:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DISPENSE_HEAD_EMPTY,
+                    f"the head with {item.name} holds {remaining_mg:.0f} mg; "
+                    f"{dose.mass_mg:.0f} mg are needed: fill it",
+                )
+            )
+        lab = self._node.lab.dispenser
+        self._say("taring", item.name)
+        self._stable(balance.tare)
+        tolerance_mg = dose.tolerance_mg or dose.mass_mg * lab.tolerance_percent / 100
+        balance.prepare_dose(DoseRequest(dose.mass_mg, tolerance_mg, self._goal.sample_id))
+        self._say("dosing", item.name)
+        # From here on a restart cannot know how much fell.
+        self._attempt.remember(DOSING)
+        reading = DoseReading(
+            substance=dose.substance, requested_mg=dose.mass_mg, measured_mg=math.nan
+        )
+        self._result.doses.append(reading)
+        balance.start_dosing()
+        failed = self._finish(Job.DOSE, DOSE_PATIENCE_S, required=False)
+        mass_mg = self._stable(balance.stable_mass_mg)
+        reading.measured_mg = mass_mg
+        reading.uncertainty_mg = READABILITY_MG / math.sqrt(12.0)
+        reading.within_tolerance = abs(mass_mg - dose.mass_mg) <= tolerance_mg
+        reading.stamp = self._node.time.now_msg()
+        self._done += 1
+        if failed is not None:
+            raise DeviceError(replace(failed, sample_compromised=mass_mg > READABILITY_MG))
+        off = abs(mass_mg - dose.mass_mg)
+        if off > max(tolerance_mg, dose.mass_mg * self._node.reject_percent / 100):
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DISPENSE_OUT_OF_TOLERANCE,
+                    f"{mass_mg:.2f} mg of {dose.substance} were weighed in; expected "
+                    f"{dose.mass_mg:.2f} mg",
+                    sample_compromised=True,
+                )
+            )
+
+    def mix(self, shaker: Shaker, minutes: float) -> None:
+        """Shake the container, and note for how long it was."""
+        self._say(f"mixing for {minutes:g} min", "")
+        began_ns = self._node.time.now_ns()
+        shaker.start()
+        try:
+            self._attempt.wait(60.0 * minutes)
+        finally:
+            shaker.stop()
+            self._result.mixed_min = (self._node.time.now_ns() - began_ns) / 60e9
+
+    def _say(self, step: str, substance: str) -> None:
+        progress = self._done / max(1, len(self._goal.doses))
+        self._attempt.step(f"{step} {substance}".strip(), progress)
+        last = self._result.doses[-1].measured_mg if self._result.doses else math.nan
+        self._attempt.feedback(
+            Dispense.Feedback(
+                step=step,
+                progress=progress,
+                substance=substance,
+                measured_mg=last,
+                remaining_s=math.nan,
+            )
+        )
+
+    def _stable(self, ask: Any) -> Any:
+        """Ask the balance until it is stable."""
+        for _ in range(STABLE_TRIES):
+            try:
+                return ask()
+            except DeviceError as error:
+                if error.fault.code is not FaultCode.DISPENSE_UNSTABLE_BALANCE:
+                    raise
+                self._attempt.wait(self._node.poll_s)
+        return ask()
+
+    def _poll(self, done: Any, what: str, patience_s: float = JOB_PATIENCE_S) -> None:
+        """Look again and again until `done`."""
+        limit = self._node.time.now_ns() + round(patience_s * 1e9)
+        while not done():
+            if self._node.time.now_ns() > limit:
+                raise DeviceError(
+                    Fault.of(
+                        FaultCode.DEADLINE_EXCEEDED,
+                        f"{self._node.device.name}: {what} did not end within {patience_s:g} s",
+                    )
+                )
+            self._attempt.wait(self._node.poll_s)
+
+    def _finish(
+        self, job: Job, patience_s: float = JOB_PATIENCE_S, *, required: bool = True
+    ) -> Fault | None:
+        """Wait for a job's end.
+
+        Returns:
+            Why it failed where ``required=False``; None when it succeeded.
+        """
+        balance = self._node.balance
+
+        def over() -> bool:
+            return balance.poll(job).state is not JobState.RUNNING
+
+        self._poll(over, job.name.lower().replace("_", " "), patience_s)
+        status = balance.poll(job)
+        if status.state is JobState.DONE:
+            return None
+        fault = status.fault or Fault.of(
+            FaultCode.PROTOCOL_ERROR, f"{balance.name}: {job.name} ended as {status.state.value}"
+        )
+        if required:
+            raise DeviceError(fault)
+        return fault
+
+
+READABILITY_MG = 0.01
+"""Of the balance; the last digit of its display."""
+
+
+def main() -> int:
+    """Run the dispenser."""
+    return run_node(DispenserNode)

@@ -1,0 +1,327 @@
+"""A furnace's node: runs temperature profiles on the controller and watches them to their end."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from sensor_msgs.msg import Temperature
+
+from matlab_ros.instruments.eurotherm_3216 import ControllerStatus, Eurotherm3216, ProgramState
+from matlab_ros.instruments.heat_program import HeatSegment, program_duration_min
+from matlab_ros.instruments.modbus import ModbusMaster
+from matlab_ros.instruments.transport import open_transport
+from matlab_ros.model.errors import ConfigError
+from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
+from matlab_ros.nodes.ros_time import to_msg
+from matlab_ros_interfaces.action import Heat
+
+STARTED = "program started"
+"""Note of an attempt whose program the controller has been told to run."""
+
+IDLE_READING_S = 5.0
+DWELL_BAND_C = 10.0
+SHORTFALL_C = 25.0
+"""A profile whose highest reading stays this far below its highest target was not followed."""
+
+_RUNNING = (ProgramState.RUN, ProgramState.HOLD)
+
+
+class FurnaceNode(DeviceNode):
+    """Offers ``heat`` and publishes ``temperature``.
+
+    The whole profile is written into the controller before it is started, so it is brought to its
+    end and cools even when this process or the computer is gone.
+
+    Parameters: ``port`` (device path, see `open_transport`), ``unit`` (Modbus address),
+    ``poll_period_s`` (ROS time between readings while heating), ``contact_patience_s`` (ROS time
+    without an answer after which contact counts as lost).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("furnace")
+        limits = self.device.furnace
+        if limits is None:
+            raise ConfigError("lab file", self.device.name, "is no furnace", "a furnace's name")
+        self._limits = limits
+        self._port: str = self.parameter("port", "")
+        self._unit: int = self.parameter("unit", 1)
+        self._poll_s: float = self.parameter("poll_period_s", 5.0)
+        self._patience_s: float = self.parameter("contact_patience_s", 60.0)
+        self._controller: Eurotherm3216 | None = None
+        self._temperature = self.create_publisher(Temperature, "~/temperature", 10)
+        self.offer(
+            Heat,
+            "~/heat",
+            self._run,
+            lambda goal: list(zip(goal.sample_ids, goal.positions, strict=False)),
+        )
+        self.create_timer(
+            IDLE_READING_S,
+            self._read_while_idle,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+
+    def connect(self) -> None:
+        """Open the wire and read the controller's own limits."""
+        self.disconnect()
+        transport = open_transport(self._port)
+        controller = Eurotherm3216(ModbusMaster(transport, unit=self._unit), self._limits)
+        try:
+            controller.read_range()
+        except DeviceError:
+            controller.close()
+            raise
+        self._controller = controller
+
+    def disconnect(self) -> None:
+        """Close the wire; the controller goes on with its program."""
+        if self._controller is not None:
+            self._controller.close()
+            self._controller = None
+
+    def make_safe(self) -> None:
+        """Heater off: the program is reset, the furnace cools."""
+        if self._controller is not None:
+            self._controller.reset()
+
+    def _cool(self, controller: Eurotherm3216) -> None:
+        """Switch the heater off after a fault; a second fault does not hide the first."""
+        try:
+            controller.reset()
+        except DeviceError as error:
+            self.get_logger().error(f"the program could not be reset: {error}")
+
+    def _read_while_idle(self) -> None:
+        """Notice a controller that is gone before somebody needs it."""
+        controller = self._controller
+        if controller is None or self.busy:
+            return
+        try:
+            reading = controller.read()
+        except DeviceError as error:
+            self.fault(error.fault)
+            return
+        self.fault(None)
+        self._publish_temperature(reading.measured_c)
+
+    def _publish_temperature(self, measured_c: float) -> None:
+        message = Temperature(temperature=measured_c, variance=0.0)
+        message.header.stamp = self.time.now_msg()
+        message.header.frame_id = self.device.station or ""
+        self._temperature.publish(message)
+
+    def _run(self, attempt: Attempt, goal: Heat.Goal, result: Heat.Result) -> None:
+        controller = self._controller
+        assert controller is not None, "an active furnace has its controller"
+        result.max_measured_c = math.nan
+        profile = tuple(
+            HeatSegment(segment.target_c, segment.ramp_c_per_min, segment.dwell_min)
+            for segment in goal.profile
+        )
+        run = _Run(self, controller, attempt, goal, result, profile)
+        if attempt.resumed and attempt.note == STARTED:
+            run.require_started()
+        else:
+            run.start()
+        try:
+            run.follow(self._poll_s, self._patience_s)
+        except AttemptCanceled:
+            if goal.on_cancel == Heat.Goal.ON_CANCEL_HOLD and not attempt.stopped:
+                controller.hold()
+            else:
+                controller.reset()
+            raise
+        except DeviceError as error:
+            if error.fault.code is not FaultCode.HEAT_CONTACT_LOST:
+                self._cool(controller)
+            raise
+        finally:
+            run.summarise()
+
+    def seen(self, status: ControllerStatus) -> None:
+        """Publish a reading taken while a profile runs."""
+        self._publish_temperature(status.reading.measured_c)
+
+
+class _Run:
+    """One profile on its way through one furnace."""
+
+    def __init__(
+        self,
+        node: FurnaceNode,
+        controller: Eurotherm3216,
+        attempt: Attempt,
+        goal: Heat.Goal,
+        result: Heat.Result,
+        profile: tuple[HeatSegment, ...],
+    ) -> None:
+        self._node = node
+        self._controller = controller
+        self._attempt = attempt
+        self._goal = goal
+        self._result = result
+        self._profile = profile
+        self._target_c = max(segment.target_c for segment in profile) if profile else math.nan
+        self._began_ns = node.time.now_ns()
+        result.trace.start = to_msg(self._began_ns)
+
+    def start(self) -> None:
+        """Write the program and start it."""
+        if self._goal.atmosphere != Heat.Goal.AIR:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INVALID_GOAL,
+                    f"{self._node.device.name} has no gas supply; expected the atmosphere air",
+                )
+            )
+        self._attempt.step("writing the program", 0.0)
+        self._profile = self._controller.write_program(self._profile)
+        self._attempt.remember(STARTED)
+        self._controller.start()
+
+    def require_started(self) -> None:
+        """After a restart: see that the program which was to be started was.
+
+        Raises:
+            DeviceError: INTERRUPTED; no program runs and the furnace is cold, so it either never
+                began or ended long ago, and nothing here can tell which.
+        """
+        status = self._controller.read_status()
+        hot = status.reading.measured_c >= self._goal.unload_below_c
+        if status.state not in _RUNNING and not hot:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INTERRUPTED,
+                    f"{self._node.device.name} restarted around the start of its program and is "
+                    "cold; whether it ran is not known",
+                    sample_compromised=True,
+                )
+            )
+
+    def follow(self, poll_s: float, patience_s: float) -> None:
+        """Watch the program to its end and the furnace until it can be unloaded.
+
+        Raises:
+            AttemptCanceled, DeviceError.
+        """
+        time = self._node.time
+        silent_since_ns = 0
+        end_ns = self._began_ns
+        while True:
+            try:
+                status = self._controller.read_status()
+            except DeviceError as error:
+                now = time.now_ns()
+                silent_since_ns = silent_since_ns or now
+                if now - silent_since_ns > patience_s * 1e9:
+                    raise DeviceError(
+                        Fault.of(
+                            FaultCode.HEAT_CONTACT_LOST,
+                            f"{error.fault.message} No contact for {patience_s:g} s; the program "
+                            "goes on in the controller and ends cold.",
+                            sample_compromised=True,
+                        )
+                    ) from error
+                self._attempt.wait(min(poll_s, patience_s / 4))
+                continue
+            silent_since_ns = 0
+            self._note(status)
+            self._controller.guard(status.reading)
+            running = status.state in _RUNNING
+            if end_ns == self._began_ns:
+                minutes = program_duration_min(self._profile, status.reading.setpoint_c)
+                end_ns = self._began_ns + round(60e9 * minutes)
+            if not running:
+                self._require_followed()
+                if status.reading.measured_c < self._goal.unload_below_c:
+                    return
+            self._tell(status, running, end_ns)
+            wait_s = poll_s
+            if running:
+                # A reading close to the program's end, where the dwell is decided.
+                left_s = (end_ns - time.now_ns()) * 1e-9
+                wait_s = min(poll_s, left_s + 1.0) if left_s > 0 else min(poll_s, 30.0)
+            self._attempt.wait(wait_s)
+
+    def _note(self, status: ControllerStatus) -> None:
+        trace = self._result.trace
+        trace.elapsed_s.append((self._node.time.now_ns() - self._began_ns) * 1e-9)
+        trace.measured_c.append(status.reading.measured_c)
+        trace.setpoint_c.append(status.reading.setpoint_c)
+        self._node.seen(status)
+
+    def _tell(self, status: ControllerStatus, running: bool, end_ns: int) -> None:
+        remaining_s = max(0.0, (end_ns - self._node.time.now_ns()) * 1e-9) if running else math.nan
+        total_s = max(1.0, (end_ns - self._began_ns) * 1e-9)
+        progress = 1.0 - remaining_s / total_s if running else 1.0
+        step = "cooling"
+        if running:
+            dwelling = abs(status.reading.setpoint_c - self._target_c) < 0.5
+            step = f"{'dwell at' if dwelling else 'ramp to'} {self._target_c:.0f} C"
+        self._attempt.step(step, progress, end_ns if running else 0)
+        self._attempt.feedback(
+            Heat.Feedback(
+                step=step,
+                measured_c=status.reading.measured_c,
+                setpoint_c=status.reading.setpoint_c,
+                progress=progress,
+                remaining_s=remaining_s,
+            )
+        )
+
+    def _require_followed(self) -> None:
+        measured = [value for value in self._result.trace.measured_c if not math.isnan(value)]
+        highest = max(measured, default=math.nan)
+        if self._attempt.resumed or highest > self._target_c - SHORTFALL_C:
+            return
+        raise DeviceError(
+            Fault.of(
+                FaultCode.HEAT_PROFILE_NOT_FOLLOWED,
+                f"{self._node.device.name} reached {highest:.0f} C of the {self._target_c:.0f} C "
+                "that were asked for; check heater and thermocouple",
+                sample_compromised=True,
+            )
+        )
+
+    def summarise(self) -> None:
+        """Fill the result's figures from the trace."""
+        trace = self._result.trace
+        measured = list(trace.measured_c)
+        known = [value for value in measured if not math.isnan(value)]
+        if not known:
+            return
+        self._result.max_measured_c = max(known)
+        self._result.dwell_min = dwell_minutes(
+            list(trace.elapsed_s), measured, self._target_c - DWELL_BAND_C
+        )
+
+
+def dwell_minutes(elapsed_s: list[float], measured_c: list[float], above_c: float) -> float:
+    """Minutes at or above a temperature, with straight lines between the readings.
+
+    Args:
+        elapsed_s: (n,) seconds, increasing.
+        measured_c: (n,) degrees Celsius; intervals that touch a NaN do not count.
+        above_c: threshold.
+    """
+    total = 0.0
+    points = list(zip(elapsed_s, measured_c, strict=True))
+    for (t0, c0), (t1, c1) in itertools.pairwise(points):
+        if math.isnan(c0) or math.isnan(c1):
+            continue
+        low, high = min(c0, c1), max(c0, c1)
+        if low >= above_c:
+            total += t1 - t0
+        elif high > above_c:
+            total += (t1 - t0) * (high - above_c) / (high - low)
+    return total / 60.0
+
+
+def main() -> int:
+    """Run one furnace."""
+    return run_node(FurnaceNode)
