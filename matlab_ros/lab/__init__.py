@@ -1,1 +1,1 @@
-"""Running the lab: recipe execution, allocator, journal, recovery. Knows no ROS."""
+"""Running the lab: recipe execution, allocation, journal and recovery; knows no ROS."""

@@ -1,0 +1,127 @@
+"""From what the scheduler chose to the goal that is sent, with its attempt id and deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matlab_ros.lab.binding import doses_of, number, profile_of, text, values_of
+from matlab_ros.lab.events import MOVE, AttemptIntended, Work
+from matlab_ros.lab.goals import (
+    AnalyseGoal,
+    DispenseGoal,
+    Goal,
+    HeatGoal,
+    MeasureGoal,
+    TransferGoal,
+)
+from matlab_ros.lab.results import pattern_of
+from matlab_ros.lab.scheduler import Act, Move, Task
+from matlab_ros.lab.state import ExperimentRun, LabState
+from matlab_ros.model.recipe import (
+    AnalyseArguments,
+    DispenseArguments,
+    HeatArguments,
+    MeasureArguments,
+    Step,
+)
+
+_NS_PER_MIN = 60_000_000_000
+
+
+def attempt_name(run: ExperimentRun, step_id: str) -> str:
+    """Id of the next attempt: never given before, since the count of attempts never falls."""
+    return f"{run.experiment_id}/{step_id}/{run.tasks[step_id].attempts + 1}"
+
+
+def intend(state: LabState, task: Task, now_ns: int) -> AttemptIntended:
+    """The attempt that a chosen task begins.
+
+    Args:
+        state: with everything the task needs free.
+        task: what the allocator granted.
+        now_ns: ROS time at which it was decided.
+    """
+    if isinstance(task, Move):
+        return _move(state, task, now_ns)
+    return _act(state, task, now_ns)
+
+
+def _move(state: LabState, task: Move, now_ns: int) -> AttemptIntended:
+    assert state.campaign is not None
+    run = state.experiments[task.experiment_id]
+    container = state.container_of(run)
+    moves = state.campaign.plan.recipe.moves
+    goal = TransferGoal(
+        attempt_id=attempt_name(run, MOVE),
+        issued_ns=now_ns,
+        deadline_ns=now_ns + round(moves.deadline_min * _NS_PER_MIN),
+        sample_id=run.sample_id,
+        container_id=container.container_id,
+        source=container.position,
+        target=task.target,
+    )
+    work = Work(run.experiment_id, MOVE, run.sample_id, task.serves)
+    return AttemptIntended(goal.attempt_id, task.device, goal, (work,))
+
+
+def _act(state: LabState, task: Act, now_ns: int) -> AttemptIntended:
+    assert state.campaign is not None
+    runs = [state.experiments[name] for name in task.experiment_ids]
+    step = state.campaign.plan.recipe.step(task.step_id)
+    goal = _goal(state, step, runs, now_ns)
+    works = tuple(Work(run.experiment_id, step.id, run.sample_id) for run in runs)
+    return AttemptIntended(goal.attempt_id, task.device, goal, works)
+
+
+def _goal(state: LabState, step: Step, runs: Sequence[ExperimentRun], now_ns: int) -> Goal:
+    assert state.campaign is not None
+    plan = state.campaign.plan
+    leader = runs[0]
+    values = values_of(plan, leader.suggestion.settings)
+    attempt_id = attempt_name(leader, step.id)
+    deadline_ns = now_ns + round(step.deadline_min * _NS_PER_MIN)
+    position = state.container_of(leader).position
+    arguments = step.arguments
+    if isinstance(arguments, DispenseArguments):
+        return DispenseGoal(
+            attempt_id=attempt_id,
+            issued_ns=now_ns,
+            deadline_ns=deadline_ns,
+            sample_id=leader.sample_id,
+            container_id=state.container_of(leader).container_id,
+            position=position,
+            doses=doses_of(plan, state.floor.lab, arguments, values),
+            mix_min=number(arguments.mix_min, values),
+        )
+    if isinstance(arguments, HeatArguments):
+        profile = profile_of(arguments, values)
+        return HeatGoal(
+            attempt_id=attempt_id,
+            issued_ns=now_ns,
+            deadline_ns=deadline_ns + round(profile.programmed_min() * _NS_PER_MIN),
+            sample_ids=tuple(run.sample_id for run in runs),
+            positions=tuple(state.container_of(run).position for run in runs),
+            profile=profile,
+        )
+    if isinstance(arguments, MeasureArguments):
+        return MeasureGoal(
+            attempt_id=attempt_id,
+            issued_ns=now_ns,
+            deadline_ns=deadline_ns,
+            sample_id=leader.sample_id,
+            position=position,
+            program=text(arguments.program, values),
+        )
+    assert isinstance(arguments, AnalyseArguments)
+    pattern = pattern_of(plan.recipe, leader)
+    assert pattern is not None, "a recipe is checked to measure before it analyses"
+    return AnalyseGoal(
+        attempt_id=attempt_id,
+        issued_ns=now_ns,
+        deadline_ns=deadline_ns,
+        sample_id=leader.sample_id,
+        pattern=pattern,
+        elements=plan.elements,
+        phases=(),
+        target_phase=text(arguments.target, values),
+    )

@@ -1,0 +1,160 @@
+"""Talking with the planner: one call at a time, reports before questions, asked until answered."""
+
+from __future__ import annotations
+
+from matlab_ros.lab import events as ev
+from matlab_ros.lab import inputs as inp
+from matlab_ros.lab.binding import check_binding
+from matlab_ros.lab.commands import ReportObservation, RequestSuggestions
+from matlab_ros.lab.experiment_values import Suggestion
+from matlab_ros.lab.ledger import Ledger
+from matlab_ros.lab.state import CampaignRun, ExperimentRun, experiment_name
+from matlab_ros.model.errors import LabError
+from matlab_ros.model.faults import FaultCode
+
+_NS_PER_S = 1_000_000_000
+ASK_AGAIN_NS = 10 * _NS_PER_S
+"""Before a planner that refused is asked again."""
+TRIES = 5
+"""Refusals in a row after which the campaign stops."""
+
+
+class PlannerDesk:
+    """Asks for suggestions and reports observations.
+
+    Args:
+        ledger: of the lab.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._state = ledger.state
+        self._call: RequestSuggestions | ReportObservation | None = None
+        self._called_ns = 0
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._call is not None
+
+    def called_at(self, moment_ns: int) -> bool:
+        """Whether the call whose answer is awaited was made at that very moment."""
+        return self._call is not None and self._called_ns == moment_ns
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def answered(self, given: inp.SuggestionsAnswered) -> None:
+        """Take in suggestions; such as cannot be carried out are a refusal."""
+        if not isinstance(self._call, RequestSuggestions):
+            return
+        self._call = None
+        campaign = self._ledger.open_campaign()
+        if campaign is None or not campaign.requested:
+            return
+        wanted = campaign.requested
+        named = [item for item in given.suggestions if item.experiment_id in wanted]
+        problem = self._problem(campaign, named)
+        if problem:
+            self._refused(FaultCode.SUGGEST_SPACE_INVALID, problem)
+        elif len(named) < len(wanted) and not given.exhausted:
+            self._refused(
+                FaultCode.INTERNAL_ERROR,
+                f"{len(named)} suggestions came for {len(wanted)} experiments.",
+            )
+        else:
+            named.sort(key=lambda item: wanted.index(item.experiment_id))
+            self._ledger.emit(
+                ev.SuggestionsReceived(
+                    tuple(named), given.exhausted, given.model, given.data_sha256, given.software
+                )
+            )
+
+    def _problem(self, campaign: CampaignRun, suggestions: list[Suggestion]) -> str:
+        """Why a suggestion cannot be carried out; empty when all can."""
+        for suggestion in suggestions:
+            try:
+                check_binding(campaign.plan, self._ledger.floor.lab, suggestion.settings)
+            except LabError as error:
+                return str(error)
+        return ""
+
+    def accepted(self, experiment_id: str) -> None:
+        """The planner knows of an observation."""
+        if isinstance(self._call, ReportObservation):
+            self._call = None
+        run = self._state.experiments.get(experiment_id)
+        if run is not None and run.observation is not None and not run.reported:
+            self._ledger.emit(ev.ObservationConfirmed(experiment_id))
+
+    def failed(self, given: inp.PlannerFailed) -> None:
+        """The planner answered with an error."""
+        self._call = None
+        if self._ledger.open_campaign() is None:
+            return
+        if given.code == FaultCode.SUGGEST_HISTORY_INCOMPLETE:
+            self._ledger.emit(ev.PlannerForgot())
+        else:
+            self._refused(given.code, given.message)
+
+    def _refused(self, code: int, message: str) -> None:
+        campaign = self._ledger.campaign()
+        self._ledger.emit(ev.PlannerRefused(code, message, self._ledger.now_ns + ASK_AGAIN_NS))
+        if campaign.planner_failures >= TRIES and campaign.stopping is None:
+            self._ledger.emit(ev.CampaignStopping(code, f"the planner refuses: {message}"))
+
+    # --- questions ----------------------------------------------------------------------------
+
+    def unreported(self) -> list[ExperimentRun]:
+        """Experiments whose observation the planner did not confirm, by the time it was made."""
+        found = [
+            (run.observation.stamp_ns, run.ordinal, run)
+            for run in self._state.experiments.values()
+            if run.observation is not None and not run.reported
+        ]
+        return [run for _, _, run in sorted(found, key=lambda item: item[:2])]
+
+    def is_gone(self, campaign: CampaignRun) -> bool:
+        """Whether a stopping campaign need not wait for the planner."""
+        return campaign.stopping is not None and campaign.planner_failures >= TRIES
+
+    def want_suggestions(self) -> None:
+        """Ask for a batch of suggestions once there is room for all of it."""
+        campaign = self._ledger.campaign()
+        if (
+            campaign.stopping is not None
+            or campaign.exhausted
+            or campaign.requested
+            or self.unreported()
+            or campaign.ask_again_ns > self._ledger.now_ns
+            or self._state.is_paused()
+        ):
+            return
+        budget, planner = campaign.config.budget, campaign.config.planner
+        left = budget.experiments - len(self._state.experiments)
+        room = budget.max_in_flight - sum(1 for _ in self._state.in_flight())
+        batch = min(planner.batch_size, left, budget.max_in_flight)
+        if batch > 0 and room >= batch:
+            first = campaign.last_ordinal + 1
+            names = (experiment_name(campaign.plan.name, first + index) for index in range(batch))
+            self._ledger.emit(ev.SuggestionsRequested(tuple(names)))
+
+    def next_call(self) -> RequestSuggestions | ReportObservation | None:
+        """The call to make now, None where one is open or none is due; reports go first."""
+        campaign = self._ledger.open_campaign()
+        if campaign is None or self._call is not None:
+            return None
+        if campaign.ask_again_ns > self._ledger.now_ns:
+            return None
+        unreported = self.unreported()
+        if unreported:
+            observation = unreported[0].observation
+            assert observation is not None
+            self._call = ReportObservation(campaign.plan, observation)
+        elif campaign.requested:
+            pending = tuple(
+                run.suggestion for run in self._state.in_flight() if run.observation is None
+            )
+            reported = sum(run.reported for run in self._state.experiments.values())
+            self._call = RequestSuggestions(campaign.plan, campaign.requested, pending, reported)
+        self._called_ns = self._ledger.now_ns
+        return self._call

@@ -1,0 +1,615 @@
+"""The state of the lab: what replaying the journal gives, and nothing else.
+
+`LabState.apply` is the only way to change it. Positions are never reserved by a record of their
+own: a reservation is an attempt under way, so it ends when the attempt does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from matlab_ros.lab import events as ev
+from matlab_ros.lab.events import MOVE, Event, Work
+from matlab_ros.lab.experiment_values import CampaignPlan, Observation, Suggestion
+from matlab_ros.lab.floor import Floor
+from matlab_ros.lab.goals import Goal, Outcome, TransferGoal
+from matlab_ros.model.campaign_config import CampaignConfig
+from matlab_ros.model.faults import Fault
+from matlab_ros.model.lab_words import (
+    ExperimentState,
+    PositionState,
+    Resolution,
+    SampleFate,
+    SampleState,
+    Scope,
+    TaskState,
+)
+
+
+def experiment_name(campaign: str, ordinal: int) -> str:
+    """Id of a campaign's experiment, numbered from 1."""
+    return f"{campaign}-e{ordinal:04d}"
+
+
+def ordinal_of(experiment_id: str) -> int:
+    """Number in an experiment's id."""
+    return int(experiment_id.rpartition("-e")[2])
+
+
+@dataclass
+class TaskRun:
+    """One step of one experiment, or (under the id `MOVE`) all its inserted transfers."""
+
+    step_id: str
+    state: TaskState = TaskState.PENDING
+    attempts: int = 0
+    """Begun so far; numbers the next attempt's id."""
+    failures: int = 0
+    """Since the last success."""
+    not_before_ns: int = 0
+    attempt_id: str = ""
+    """Under way or failed last."""
+    device: str = ""
+    """Of that attempt."""
+    serves: str = ""
+    """Of the transfers: the step that the last one was made for."""
+    fault: Fault | None = None
+    """Why it failed last."""
+
+
+@dataclass
+class SampleRun:
+    """The material of one experiment."""
+
+    sample_id: str
+    experiment_id: str
+    container_id: str
+    state: SampleState = SampleState.ACTIVE
+    filled: bool = False
+    """Whether powder may be in the container."""
+
+
+@dataclass
+class ContainerRun:
+    """A crucible."""
+
+    container_id: str
+    home: str
+    position: str
+    """Where it stands, or stood before the transfer under way; empty: nobody knows."""
+    sample_id: str = ""
+    clean: bool = True
+
+
+@dataclass
+class PositionRun:
+    """What an operator or a failure said about a position; who stands there is the containers'."""
+
+    blocked: bool = False
+    unknown: bool = False
+
+
+@dataclass
+class AttemptRun:
+    """An action goal that has no outcome yet."""
+
+    attempt_id: str
+    device: str
+    goal: Goal
+    works: tuple[Work, ...]
+    intended_ns: int
+    cancel_requested: bool = False
+    cancel_reason: str = ""
+
+
+@dataclass
+class FaultRun:
+    """A fault and what was decided about it."""
+
+    raised: ev.FaultRaised
+    raised_ns: int
+    resolution: Resolution = Resolution.OPEN
+    resolved_by: str = ""
+    resolved_ns: int = 0
+
+
+@dataclass
+class ExperimentRun:
+    """One suggestion, bound to the campaign's recipe."""
+
+    experiment_id: str
+    campaign: str
+    ordinal: int
+    suggestion: Suggestion
+    planned_ns: int
+    state: ExperimentState = ExperimentState.PLANNED
+    sample_id: str = ""
+    tasks: dict[str, TaskRun] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    """Of the last successful attempt of each step."""
+    abort: ev.ExperimentAborted | None = None
+    observation: Observation | None = None
+    reported: bool = False
+    """The planner confirmed the observation."""
+    started_ns: int = 0
+    ended_ns: int = 0
+
+    @property
+    def move(self) -> TaskRun:
+        """Its transfers."""
+        return self.tasks[MOVE]
+
+    @property
+    def steps(self) -> tuple[TaskRun, ...]:
+        """Its steps in the recipe's order, without the transfers."""
+        return tuple(task for task in self.tasks.values() if task.step_id != MOVE)
+
+    @property
+    def steps_done(self) -> bool:
+        """Whether no step is left to do."""
+        return all(task.state.is_final for task in self.steps)
+
+    @property
+    def present_step(self) -> str:
+        """Id of the step that it is at: the first that has not ended; empty after the last."""
+        return next((task.step_id for task in self.steps if not task.state.is_final), "")
+
+
+@dataclass
+class CampaignRun:
+    """The campaign under way, or the last one."""
+
+    plan: CampaignPlan
+    started_ns: int
+    ended_ns: int = 0
+    stopping: ev.CampaignStopping | None = None
+    ended: ev.CampaignEnded | None = None
+    exhausted: bool = False
+    """The planner has nothing left to suggest."""
+    last_ordinal: int = 0
+    """Of the experiments' ids given out."""
+    requested: tuple[str, ...] = ()
+    """Experiments that the planner was asked for and did not answer."""
+    planner_failures: int = 0
+    """In a row."""
+    ask_again_ns: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.ended is None
+
+    @property
+    def config(self) -> CampaignConfig:
+        """The campaign's configuration."""
+        return self.plan.config
+
+
+class LabState:
+    """Everything the lab manager knows.
+
+    Args:
+        floor: the lab's fixed facts.
+    """
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.time_ns = 0
+        """Of the last event."""
+        self.sequence = 0
+        """Number of events applied."""
+        self.campaign: CampaignRun | None = None
+        self.experiments: dict[str, ExperimentRun] = {}
+        """Of the present campaign, by falling age."""
+        self.past_campaigns: list[str] = []
+        """Names of those that ended before the present one."""
+        self.samples: dict[str, SampleRun] = {}
+        self.containers = {
+            name: ContainerRun(name, home, home) for name, home in floor.homes.items()
+        }
+        self._standing = {home: name for name, home in floor.homes.items()}
+        self.positions = {name: PositionRun() for name in floor.places}
+        self.attempts: dict[str, AttemptRun] = {}
+        """Under way."""
+        self.faults: dict[str, FaultRun] = {}
+        self.lost: dict[str, str] = {}
+        """Fault id for each device that was ready and is gone."""
+        self.paused: set[tuple[Scope, str]] = set()
+        self.estopped = False
+
+    # --- questions ----------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LabState):
+            return NotImplemented
+        mine, theirs = dict(vars(self)), dict(vars(other))
+        del mine["floor"], theirs["floor"]
+        return mine == theirs
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def active(self) -> Iterator[ExperimentRun]:
+        """Experiments that were begun and have not ended, by falling age."""
+        return (run for run in self.experiments.values() if run.state is ExperimentState.RUNNING)
+
+    def in_flight(self) -> Iterator[ExperimentRun]:
+        """Experiments that have not ended, begun or not, by falling age."""
+        return (run for run in self.experiments.values() if not run.state.is_final)
+
+    def container_of(self, run: ExperimentRun) -> ContainerRun:
+        """The crucible of an experiment that was begun."""
+        return self.containers[self.samples[run.sample_id].container_id]
+
+    def occupant(self, position: str) -> ContainerRun | None:
+        """The container that stands at a position."""
+        name = self._standing.get(position)
+        return None if name is None else self.containers[name]
+
+    def reserved_by(self, position: str) -> str:
+        """Attempt that brings a container to a position; empty: none."""
+        for attempt in self.attempts.values():
+            if isinstance(attempt.goal, TransferGoal) and attempt.goal.target == position:
+                return attempt.attempt_id
+        return ""
+
+    def position_state(self, position: str) -> PositionState:
+        """What is known of a position."""
+        run = self.positions[position]
+        if run.blocked:
+            return PositionState.BLOCKED
+        if run.unknown:
+            return PositionState.UNKNOWN
+        if self.occupant(position) is not None:
+            return PositionState.OCCUPIED
+        if self.reserved_by(position):
+            return PositionState.RESERVED
+        return PositionState.EMPTY
+
+    def attempt_on(self, device: str) -> AttemptRun | None:
+        """What a device is doing for us."""
+        for attempt in self.attempts.values():
+            if attempt.device == device:
+                return attempt
+        return None
+
+    def is_paused(self, run: ExperimentRun | None = None) -> bool:
+        """Whether the lab, or one experiment of it, is to begin nothing."""
+        if self.estopped or (Scope.LAB, "") in self.paused:
+            return True
+        if self.campaign is not None and (Scope.CAMPAIGN, self.campaign.plan.name) in self.paused:
+            return True
+        return run is not None and (
+            (Scope.EXPERIMENT, run.experiment_id) in self.paused
+            or (Scope.SAMPLE, run.sample_id) in self.paused
+        )
+
+    def open_faults(self) -> tuple[FaultRun, ...]:
+        """Faults that nobody decided about."""
+        return tuple(run for run in self.faults.values() if run.resolution is Resolution.OPEN)
+
+    def observations(self) -> tuple[Observation, ...]:
+        """Observations of the campaign, by falling age of their experiments."""
+        return tuple(
+            run.observation for run in self.experiments.values() if run.observation is not None
+        )
+
+    def best(self) -> ExperimentRun | None:
+        """The experiment with the best objective so far."""
+        if self.campaign is None:
+            return None
+        sign = 1.0 if self.campaign.config.direction == "maximize" else -1.0
+        best: tuple[float, ExperimentRun] | None = None
+        for run in self.experiments.values():
+            value = run.observation.objective if run.observation is not None else None
+            if value is not None and (best is None or sign * value > best[0]):
+                best = (sign * value, run)
+        return best[1] if best is not None else None
+
+    def count(self, *states: ExperimentState) -> int:
+        """Number of the campaign's experiments in one of these states."""
+        return sum(run.state in states for run in self.experiments.values())
+
+    # --- change -------------------------------------------------------------------------------
+
+    def apply(self, event: Event, time_ns: int) -> None:
+        """Take in one event.
+
+        Args:
+            event: what happened.
+            time_ns: when, ROS time.
+        """
+        self.time_ns = time_ns
+        self.sequence += 1
+        _APPLY[type(event)](self, event)
+
+    def _campaign(self) -> CampaignRun:
+        assert self.campaign is not None
+        return self.campaign
+
+    def _campaign_started(self, event: ev.CampaignStarted) -> None:
+        if self.campaign is not None:
+            self.past_campaigns.append(self.campaign.plan.name)
+        self.campaign = CampaignRun(event.plan, self.time_ns)
+        self.experiments = {}
+        self.samples = {
+            name: sample
+            for name, sample in self.samples.items()
+            if self.containers[sample.container_id].sample_id == name
+        }
+
+    def _campaign_stopping(self, event: ev.CampaignStopping) -> None:
+        self._campaign().stopping = event
+        self._campaign().requested = ()
+
+    def _campaign_ended(self, event: ev.CampaignEnded) -> None:
+        self._campaign().ended = event
+        self._campaign().ended_ns = self.time_ns
+
+    def _nothing(self, event: Event) -> None:
+        """The event is a record only."""
+
+    def _suggestions_requested(self, event: ev.SuggestionsRequested) -> None:
+        campaign = self._campaign()
+        campaign.requested = event.experiment_ids
+        campaign.last_ordinal = max(ordinal_of(name) for name in event.experiment_ids)
+
+    def _suggestions_received(self, event: ev.SuggestionsReceived) -> None:
+        campaign = self._campaign()
+        campaign.requested = ()
+        campaign.planner_failures = 0
+        campaign.exhausted = campaign.exhausted or event.exhausted
+        for suggestion in event.suggestions:
+            self._plan(suggestion)
+
+    def _experiment_submitted(self, event: ev.ExperimentSubmitted) -> None:
+        self._campaign().last_ordinal = ordinal_of(event.experiment_id)
+        self._plan(Suggestion(event.experiment_id, event.settings, method="submitted"))
+
+    def _plan(self, suggestion: Suggestion) -> None:
+        campaign = self._campaign()
+        run = ExperimentRun(
+            experiment_id=suggestion.experiment_id,
+            campaign=campaign.plan.name,
+            ordinal=ordinal_of(suggestion.experiment_id),
+            suggestion=suggestion,
+            planned_ns=self.time_ns,
+        )
+        for step in campaign.plan.recipe.steps:
+            run.tasks[step.id] = TaskRun(step.id)
+        run.tasks[MOVE] = TaskRun(MOVE, TaskState.READY)
+        self.experiments[run.experiment_id] = run
+        self._refresh(run)
+
+    def _planner_refused(self, event: ev.PlannerRefused) -> None:
+        self._campaign().planner_failures += 1
+        self._campaign().ask_again_ns = event.ask_again_ns
+
+    def _planner_forgot(self, event: ev.PlannerForgot) -> None:
+        for run in self.experiments.values():
+            run.reported = False
+
+    def _observation_made(self, event: ev.ObservationMade) -> None:
+        self.experiments[event.experiment_id].observation = event.observation
+
+    def _observation_confirmed(self, event: ev.ObservationConfirmed) -> None:
+        self.experiments[event.experiment_id].reported = True
+        self._campaign().planner_failures = 0
+
+    def _experiment_started(self, event: ev.ExperimentStarted) -> None:
+        run = self.experiments[event.experiment_id]
+        run.state = ExperimentState.RUNNING
+        run.sample_id = event.sample_id
+        run.started_ns = self.time_ns
+        self.samples[event.sample_id] = SampleRun(
+            event.sample_id, event.experiment_id, event.container_id
+        )
+        container = self.containers[event.container_id]
+        container.sample_id = event.sample_id
+        container.clean = False
+
+    def _task_settled(self, event: ev.TaskSettled) -> None:
+        run = self.experiments[event.experiment_id]
+        run.tasks[event.step_id].state = event.state
+        self._refresh(run)
+
+    def _refresh(self, run: ExperimentRun) -> None:
+        """Make READY what waits for nothing any more."""
+        recipe = self._campaign().plan.recipe
+        for step in recipe.steps:
+            task = run.tasks[step.id]
+            if task.state is TaskState.PENDING and all(
+                run.tasks[needed].state.satisfies for needed in step.needs
+            ):
+                task.state = TaskState.READY
+
+    def _experiment_aborted(self, event: ev.ExperimentAborted) -> None:
+        run = self.experiments[event.experiment_id]
+        run.abort = event
+        for task in run.steps:
+            if task.state in (TaskState.PENDING, TaskState.READY):
+                task.state = TaskState.CANCELED
+            elif task.state is TaskState.AWAITING_RESOLUTION:
+                task.state = TaskState.FAILED
+        if run.move.state is TaskState.AWAITING_RESOLUTION:
+            run.move.state = TaskState.READY
+        run.move.failures = 0
+        run.move.not_before_ns = 0
+
+    def _experiment_ended(self, event: ev.ExperimentEnded) -> None:
+        run = self.experiments[event.experiment_id]
+        run.state = event.state
+        run.ended_ns = self.time_ns
+        if not run.sample_id:
+            return
+        sample = self.samples[run.sample_id]
+        sample.state = event.sample_state
+        container = self.containers[sample.container_id]
+        if not sample.filled and container.position == container.home:
+            container.sample_id = ""
+            container.clean = True
+
+    def _attempt_intended(self, event: ev.AttemptIntended) -> None:
+        self.attempts[event.attempt_id] = AttemptRun(
+            event.attempt_id, event.device, event.goal, event.works, self.time_ns
+        )
+        for index, work in enumerate(event.works):
+            task = self.experiments[work.experiment_id].tasks[work.step_id]
+            task.state = TaskState.RUNNING
+            task.attempt_id = event.attempt_id
+            task.device = event.device
+            task.serves = work.serves
+            if index == 0:
+                task.attempts += 1
+
+    def _cancel_intended(self, event: ev.CancelIntended) -> None:
+        attempt = self.attempts[event.attempt_id]
+        attempt.cancel_requested = True
+        attempt.cancel_reason = event.reason
+
+    def _attempt_ended(self, event: ev.AttemptEnded) -> None:
+        attempt = self.attempts.pop(event.attempt_id)
+        report = event.outcome.report
+        for effect in event.effects:
+            run = self.experiments[effect.work.experiment_id]
+            task = run.tasks[effect.work.step_id]
+            sample = self.samples[effect.work.sample_id]
+            if effect.fate is SampleFate.LOST:
+                sample.state = SampleState.LOST
+            elif effect.fate in (SampleFate.COMPROMISED, SampleFate.PARTIAL):
+                sample.state = SampleState.COMPROMISED
+            if attempt.goal.TAG == "dispense" and effect.fate is not SampleFate.UNTOUCHED:
+                sample.filled = True
+            self._place(self.containers[sample.container_id], effect.position, attempt.goal)
+            if effect.done:
+                task.failures = 0
+                task.fault = None
+                if effect.work.step_id == MOVE:
+                    task.state = TaskState.READY
+                else:
+                    task.state = TaskState.SUCCEEDED
+                    run.outcomes[task.step_id] = event.outcome
+                    self._refresh(run)
+            else:
+                task.failures += 1
+                task.fault = Fault.of(
+                    report.code or 1,
+                    report.message or f"{attempt.goal.TAG} was not done to {sample.sample_id}.",
+                    sample_compromised=effect.fate
+                    in (SampleFate.PARTIAL, SampleFate.COMPROMISED, SampleFate.LOST),
+                )
+                task.state = TaskState.AWAITING_RESOLUTION
+
+    def _place(self, container: ContainerRun, position: str, goal: Goal) -> None:
+        """Put a container where it is said to be; where nobody knows, neither end is free."""
+        if not position:
+            self.positions[container.position].unknown = True
+            if isinstance(goal, TransferGoal):
+                self.positions[goal.target].unknown = True
+        self._stand(container, position)
+
+    def _stand(self, container: ContainerRun, position: str) -> None:
+        """Note where a container stands; empty: nowhere that is known."""
+        if container.position:
+            del self._standing[container.position]
+        container.position = position
+        if position:
+            self._standing[position] = container.container_id
+
+    def _fault_raised(self, event: ev.FaultRaised) -> None:
+        self.faults[event.fault_id] = FaultRun(event, self.time_ns)
+
+    def _fault_resolved(self, event: ev.FaultResolved) -> None:
+        fault = self.faults[event.fault_id]
+        fault.resolution = event.resolution
+        fault.resolved_by = event.resolved_by
+        fault.resolved_ns = self.time_ns
+        run = self.experiments.get(fault.raised.experiment_id)
+        if run is None:
+            return
+        task = run.tasks[fault.raised.step_id]
+        if task.state is not TaskState.AWAITING_RESOLUTION:
+            return
+        if event.resolution is Resolution.RETRY:
+            task.state = TaskState.READY
+            task.not_before_ns = event.not_before_ns
+        elif task.step_id == MOVE:
+            task.state = TaskState.READY
+            task.failures = 0
+        else:
+            task.state = TaskState.FAILED
+
+    def _position_blocked(self, event: ev.PositionBlocked) -> None:
+        self.positions[event.position].blocked = True
+
+    def _sample_corrected(self, event: ev.SampleCorrected) -> None:
+        sample = self.samples[event.sample_id]
+        sample.state = event.state
+        self._stand(self.containers[sample.container_id], event.position)
+        if event.position:
+            self.positions[event.position].unknown = False
+            self.positions[event.position].blocked = False
+
+    def _paused(self, event: ev.Paused) -> None:
+        self.paused.add((event.scope, event.subject))
+
+    def _resumed(self, event: ev.Resumed) -> None:
+        self.paused.discard((event.scope, event.subject))
+
+    def _estop_engaged(self, event: ev.EmergencyStopEngaged) -> None:
+        self.estopped = True
+
+    def _estop_released(self, event: ev.EmergencyStopReleased) -> None:
+        self.estopped = False
+
+    def _device_gone(self, event: ev.DeviceGone) -> None:
+        self.lost[event.device] = event.fault_id
+        raised = ev.FaultRaised(event.fault_id, event.fault, event.device)
+        self.faults[event.fault_id] = FaultRun(raised, self.time_ns)
+
+    def _device_back(self, event: ev.DeviceBack) -> None:
+        fault = self.faults[self.lost.pop(event.device)]
+        fault.resolution = Resolution.RETRY
+        fault.resolved_by = event.device
+        fault.resolved_ns = self.time_ns
+
+
+_APPLY: dict[type[Event], Callable[[LabState, Any], None]] = {
+    ev.CampaignStarted: LabState._campaign_started,
+    ev.CampaignStopping: LabState._campaign_stopping,
+    ev.CampaignEnded: LabState._campaign_ended,
+    ev.ManagerRestarted: LabState._nothing,
+    ev.SuggestionsRequested: LabState._suggestions_requested,
+    ev.SuggestionsReceived: LabState._suggestions_received,
+    ev.PlannerRefused: LabState._planner_refused,
+    ev.PlannerForgot: LabState._planner_forgot,
+    ev.ExperimentSubmitted: LabState._experiment_submitted,
+    ev.ObservationMade: LabState._observation_made,
+    ev.ObservationConfirmed: LabState._observation_confirmed,
+    ev.ExperimentStarted: LabState._experiment_started,
+    ev.TaskSettled: LabState._task_settled,
+    ev.ExperimentAborted: LabState._experiment_aborted,
+    ev.ExperimentEnded: LabState._experiment_ended,
+    ev.AttemptIntended: LabState._attempt_intended,
+    ev.CancelIntended: LabState._cancel_intended,
+    ev.AttemptEnded: LabState._attempt_ended,
+    ev.FaultRaised: LabState._fault_raised,
+    ev.FaultResolved: LabState._fault_resolved,
+    ev.PositionBlocked: LabState._position_blocked,
+    ev.SampleCorrected: LabState._sample_corrected,
+    ev.Paused: LabState._paused,
+    ev.Resumed: LabState._resumed,
+    ev.EmergencyStopEngaged: LabState._estop_engaged,
+    ev.EmergencyStopReleased: LabState._estop_released,
+    ev.DeviceGone: LabState._device_gone,
+    ev.DeviceBack: LabState._device_back,
+}
+
+
+def replay(floor: Floor, entries: Iterator[tuple[int, Event]]) -> LabState:
+    """The state that a sequence of (time, event) gives."""
+    state = LabState(floor)
+    for time_ns, event in entries:
+        state.apply(event, time_ns)
+    return state

@@ -1,0 +1,353 @@
+"""The lab manager on a ROS graph: devices are quick nodes of the real base class."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matlab_ros.lab.validate import check_campaign
+from matlab_ros.model.lab_config import DeviceKind, load_lab
+from matlab_ros.model.lab_words import ObservationKind
+from matlab_ros.model.recipe import load_recipe
+from matlab_ros.nodes import hook
+
+hook.install()
+
+import rclpy  # noqa: E402
+from action_msgs.msg import GoalStatus  # noqa: E402
+from rclpy.action import ActionClient  # noqa: E402
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+
+from matlab_ros.nodes.conversions import (  # noqa: E402
+    campaign_from_message,
+    campaign_to_message,
+    mixtures_from_message,
+    settings_to,
+)
+from matlab_ros.nodes.device_node import LATCHED, DeviceNode  # noqa: E402
+from matlab_ros.nodes.lab_manager import LabManagerNode  # noqa: E402
+from matlab_ros_interfaces import action, msg, srv  # noqa: E402
+
+DEADLINE_S = 60.0
+REPOSITORY = Path(__file__).resolve().parents[2]
+LAB_FILE = REPOSITORY / "config/labs/virtual_lab.yaml"
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[None]:
+    """A router of our own."""
+    if os.environ.get("AMENT_PREFIX_PATH"):
+        yield
+        return
+    import zenoh
+
+    from pocket_ros.session import router_config
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = router_config()
+    config.insert_json5("listen/endpoints", json.dumps([f"tcp/127.0.0.1:{port}"]))
+    patch = pytest.MonkeyPatch()
+    with zenoh.open(config):
+        patch.setenv("ZENOH_CONFIG_OVERRIDE", f'connect/endpoints=["tcp/127.0.0.1:{port}"]')
+        patch.setenv("ROS_DOMAIN_ID", "88")
+        yield
+    patch.undo()
+
+
+class QuickDevice(DeviceNode):
+    """A device that is done at once, and keeps count of what it did."""
+
+    done: list[str]
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.done = []
+        self.gate = threading.Event()
+        self.gate.set()
+        kinds = {
+            DeviceKind.DISPENSER: ((action.Dispense, "~/dispense", self._dispense),),
+            DeviceKind.ARM: ((action.TransferSample, "transfer_sample", self._transfer),),
+            DeviceKind.FURNACE: ((action.Heat, "~/heat", self._heat),),
+            DeviceKind.CHARACTERISATION: (
+                (action.MeasureXrd, "~/measure_xrd", self._measure),
+                (action.AnalysePattern, "~/analyse_pattern", self._analyse),
+            ),
+        }
+        for kind, where, run in kinds[self.device.kind]:
+            self.offer(kind, where, run, self._samples)
+
+    @staticmethod
+    def _samples(goal):
+        if hasattr(goal, "sample_ids"):
+            return list(zip(goal.sample_ids, goal.positions, strict=True))
+        return [(goal.sample_id, getattr(goal, "position", ""))]
+
+    def _begin(self, attempt) -> None:
+        assert self.gate.wait(DEADLINE_S)
+        self.done.append(attempt.attempt_id)
+
+    def _dispense(self, attempt, goal, result):
+        self._begin(attempt)
+        result.doses = [
+            msg.DoseReading(
+                substance=dose.substance,
+                requested_mg=dose.mass_mg,
+                measured_mg=dose.mass_mg + 0.1,
+                uncertainty_mg=0.05,
+                within_tolerance=True,
+            )
+            for dose in goal.doses
+        ]
+
+    def _transfer(self, attempt, goal, result):
+        self._begin(attempt)
+        attempt.touched(goal.sample_id, msg.SampleOutcome.DONE, goal.target)
+        result.final_position = goal.target
+
+    def _heat(self, attempt, goal, result):
+        self._begin(attempt)
+        result.max_measured_c = goal.profile[0].target_c + 1.0
+        result.dwell_min = goal.profile[0].dwell_min
+
+    def _measure(self, attempt, goal, result):
+        self._begin(attempt)
+        result.pattern = msg.RawFile(uri=f"file:///{goal.sample_id}", sha256="0" * 64)
+
+    def _analyse(self, attempt, goal, result):
+        self._begin(attempt)
+        result.target_fraction = 0.5
+        result.target_sigma = 0.05
+        result.verdict = action.AnalysePattern.Result.CONFIRMED
+
+
+class QuickPlanner(Node):
+    """Draws settings from the experiment's id."""
+
+    def __init__(self) -> None:
+        super().__init__("planner")
+        self.reported: dict[str, object] = {}
+        self.create_service(srv.SuggestExperiments, "suggest_experiments", self._suggest)
+        self.create_service(srv.ReportObservation, "report_observation", self._report)
+
+    def _suggest(self, request, response):
+        for name in request.experiment_ids:
+            chance = random.Random(name)
+            values = {
+                "precursors": chance.choice(["a", "b"]),
+                "temperature_c": chance.choice([900.0, 1000.0]),
+                "dwell_h": 4.0,
+            }
+            response.suggestions.append(
+                msg.Suggestion(experiment_id=name, settings=settings_to(values), method="drawn")
+            )
+        return response
+
+    def _report(self, request, response):
+        self.reported[request.observation.experiment_id] = request.observation
+        response.observations = len(self.reported)
+        return response
+
+
+class Graph:
+    """Nodes that spin, and a client of the lab manager."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.lab = load_lab(LAB_FILE)
+        self.journal_url = f"sqlite:///{tmp_path}/journal.sqlite"
+        rclpy.init(
+            args=[
+                "--ros-args",
+                "-p",
+                f"lab_file:={LAB_FILE}",
+                "-p",
+                f"state_dir:={tmp_path}/devices",
+                "-p",
+                f"recipes_dir:={REPOSITORY}/config/recipes",
+                "-p",
+                f"structures_dir:={tmp_path}/structures",
+                "-p",
+                f"journal_url:={self.journal_url}",
+                "-p",
+                "bring_up_timeout_s:=6.0",
+            ]
+        )
+        structures = tmp_path / "structures"
+        structures.mkdir()
+        names = {item.structure for item in self.lab.stock} | {"MgTiO3"}
+        for name in names - {None}:
+            (structures / f"{name}.cif").touch()
+        self.phases = frozenset(names - {None})
+        self.executor = MultiThreadedExecutor(num_threads=16)
+        self.nodes: list[Node] = []
+        self.states: queue.Queue[object] = queue.Queue()
+        self.events: list[object] = []
+        self.client_node = self.add(Node("client"))
+        self.client_node.create_subscription(msg.LabState, "lab_state", self.states.put, LATCHED)
+        self.client_node.create_subscription(msg.LabEvent, "lab_events", self.events.append, 1000)
+        self.client = ActionClient(self.client_node, action.RunCampaign, "run_campaign")
+        self.thread = threading.Thread(target=self._spin, daemon=True)
+        self.thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self.executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def add(self, node):
+        self.nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def remove(self, node) -> None:
+        self.executor.remove_node(node)
+        self.nodes.remove(node)
+        node.destroy_node()
+
+    def add_devices(self, *, without: str = "") -> dict[str, QuickDevice]:
+        return {
+            device.name: self.add(QuickDevice(device.name))
+            for device in self.lab.devices
+            if device.name != without
+        }
+
+    def result(self, future):
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        assert done.wait(DEADLINE_S), "no answer in time"
+        return future.result()
+
+    def start(self, plan):
+        assert self.client.wait_for_server(DEADLINE_S)
+        goal = action.RunCampaign.Goal(campaign=campaign_to_message(plan))
+        handle = self.result(self.client.send_goal_async(goal))
+        assert handle.accepted
+        return handle
+
+    def end(self, handle):
+        return self.result(handle.get_result_async())
+
+    def call(self, kind, name, **fields):
+        client = self.client_node.create_client(kind, name)
+        assert client.wait_for_service(DEADLINE_S)
+        return self.result(client.call_async(kind.Request(**fields)))
+
+    def wait_for(self, condition) -> None:
+        until = time.monotonic() + DEADLINE_S
+        while True:
+            state = self.states.get(timeout=max(0.01, until - time.monotonic()))
+            if condition(state):
+                return
+
+    def close(self) -> None:
+        rclpy.try_shutdown()
+        self.executor.shutdown()
+        self.thread.join(DEADLINE_S)
+        for node in self.nodes:
+            node.destroy_node()
+
+
+@pytest.fixture
+def graph(wire, tmp_path) -> Iterator[Graph]:
+    """A ROS graph for one test."""
+    graph = Graph(tmp_path)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def plan(graph, make_campaign):
+    """A small campaign."""
+    recipe = load_recipe(REPOSITORY / "config/recipes/solid_state.yaml")
+    return check_campaign(make_campaign(), graph.lab, recipe, graph.phases, "test.yaml")
+
+
+def test_a_campaign_survives_the_way_through_its_message(wire, make_plan):
+    plan = make_plan()
+    message = campaign_to_message(plan)
+    assert campaign_from_message(message, plan.config.lab) == plan.config
+    assert mixtures_from_message(message) == plan.mixtures
+
+
+def test_a_campaign_runs_over_the_graph_and_every_event_is_numbered(graph, plan):
+    devices = graph.add_devices()
+    planner = graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    answer = graph.end(graph.start(plan))
+    assert answer.result.error_message == ""
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert answer.result.experiments_succeeded == 6
+    assert answer.result.best_objective == 0.5
+    assert sorted(planner.reported) == [f"trial-e{number:04d}" for number in range(1, 7)]
+    measured = planner.reported["trial-e0001"]
+    assert measured.status == ObservationKind.MEASURED
+    temperature = {item.name: item.value for item in measured.settings}["temperature_c"]
+    assert temperature in (901.0, 1001.0)
+    assert len(devices["dispenser"].done) == 6
+    graph.wait_for(lambda state: state.quiescent and not state.campaign)
+    numbers = [event.sequence for event in graph.events]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_missing_device_is_named_and_nothing_is_started(graph, plan):
+    graph.add_devices(without="furnace_2")
+    graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    answer = graph.end(graph.start(plan))
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.error_code == action.RunCampaign.Result.DEVICE_MISSING
+    assert "furnace_2" in answer.result.error_message
+    assert not graph.events
+
+
+def test_a_restarted_lab_manager_goes_on_and_repeats_nothing(graph, plan):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    first = graph.add(LabManagerNode())
+    devices["furnace_1"].gate.clear()
+    devices["furnace_2"].gate.clear()
+    graph.start(plan)
+    graph.wait_for(lambda state: "furnace_1" in state.attempt_devices)
+    graph.remove(first)
+    devices["furnace_1"].gate.set()
+    devices["furnace_2"].gate.set()
+    graph.add(LabManagerNode())
+    answer = graph.end(graph.start(plan))
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert answer.result.experiments_succeeded == 6
+    for device in devices.values():
+        assert len(device.done) == len(set(device.done))
+    assert len(devices["dispenser"].done) == 6
+
+
+def test_a_campaign_can_be_cancelled_and_samples_found(graph, plan):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    devices["characterisation"].gate.clear()
+    handle = graph.start(plan)
+    graph.wait_for(lambda state: "characterisation" in state.attempt_devices)
+    snapshot = graph.call(srv.GetSnapshot, "get_snapshot")
+    assert len(snapshot.samples) >= 1
+    found = graph.call(srv.LocateSample, "locate_sample", sample_id=snapshot.samples[0].sample_id)
+    assert found.found
+    paused = graph.call(srv.Pause, "pause", scope=srv.Pause.Request.EXPERIMENT, id="nobody")
+    assert not paused.success
+    assert "nobody" in paused.message
+    graph.result(handle.cancel_goal_async())
+    devices["characterisation"].gate.set()
+    answer = graph.end(handle)
+    assert answer.status == GoalStatus.STATUS_CANCELED
+    assert answer.result.error_code == action.RunCampaign.Result.CANCELED
