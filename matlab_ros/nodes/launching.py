@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 from matlab_ros.model.errors import LabError
 
+STARTED = b"process started with pid"
+"""What launchers write for each process."""
+
+LOOK_S = 0.05
 INTERRUPT_S = 20.0
 TERMINATE_S = 5.0
 
@@ -96,6 +102,24 @@ class LabProcesses:
         raise LabError(
             f"the lab's processes ended with code {code}; see {self.log}:\n  " + "\n  ".join(last)
         )
+
+    def wait_until_started(self, patience_s: float) -> None:
+        """Wait until the launcher says that it has started the first process.
+
+        Raises:
+            LabError: it ended, or did not within `patience_s`.
+        """
+        limit = time.monotonic() + patience_s
+        while STARTED not in self.log.read_bytes():
+            self.check()
+            if time.monotonic() > limit:
+                raise LabError(f"no process was started within {patience_s:g} s; see {self.log}")
+            self._wait(LOOK_S)
+
+    def _wait(self, seconds: float) -> None:
+        """Let some time pass, unless the launcher ends."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
 
     def stop(self) -> None:
         """End all processes: interrupt, terminate, kill, each with its deadline."""

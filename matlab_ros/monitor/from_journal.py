@@ -1,0 +1,336 @@
+"""From a journal and the raw files it names to the record that a report shows."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from matlab_ros.lab import events as ev
+from matlab_ros.lab.experiment_values import CampaignPlan, Setting, Suggestion
+from matlab_ros.lab.goals import (
+    AnalyseOutcome,
+    DispenseOutcome,
+    HeatGoal,
+    HeatOutcome,
+    Outcome,
+    RawFile,
+)
+from matlab_ros.lab.journal import JournalEntry
+from matlab_ros.model.campaign_config import CategoricalParameter, ContinuousParameter, Parameter
+from matlab_ros.model.errors import LabError
+from matlab_ros.model.faults import FaultCode
+from matlab_ros.model.lab_words import ExperimentState, Resolution
+from matlab_ros.monitor.record import (
+    AnalysisRecord,
+    AttemptRecord,
+    CampaignRecord,
+    DoseRecord,
+    ExperimentRecord,
+    FaultRecord,
+    HeatingRecord,
+    ParameterRecord,
+    PatternRecord,
+    PhaseRecord,
+    SuggestionRecord,
+    Value,
+)
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class _Experiment:
+    """One experiment while the journal is read."""
+
+    suggestion: Suggestion
+    state: ExperimentState = ExperimentState.PLANNED
+    objective: float | None = None
+    sigma: float | None = None
+    carried_out: dict[str, Value] = field(default_factory=dict)
+    doses: tuple[DoseRecord, ...] = ()
+    heating: HeatingRecord | None = None
+    analysis: AnalyseOutcome | None = None
+    began_s: float | None = None
+    ended_s: float | None = None
+    message: str = ""
+
+
+@dataclass
+class _Attempt:
+    """One attempt while the journal is read."""
+
+    intended: ev.AttemptIntended
+    began_s: float
+    ended_s: float | None = None
+    error: str = ""
+
+
+class _Reader:
+    """Takes the entries of one campaign in their order."""
+
+    def __init__(self, started: JournalEntry, plan: CampaignPlan) -> None:
+        self._plan = plan
+        self._start_ns = started.ros_time_ns
+        self._wall_start = started.wall_time
+        self._wall_last = started.wall_time
+        self._last_ns = started.ros_time_ns
+        self._experiments: dict[str, _Experiment] = {}
+        self._attempts: dict[str, _Attempt] = {}
+        self._faults: dict[str, FaultRecord] = {}
+        self._software = ""
+
+    def take(self, entry: JournalEntry) -> None:
+        """Take the next entry."""
+        self._last_ns, self._wall_last = entry.ros_time_ns, entry.wall_time
+        event, now_s = entry.event, self._seconds(entry.ros_time_ns)
+        if isinstance(event, ev.SuggestionsReceived):
+            self._software = event.software or self._software
+            for suggestion in event.suggestions:
+                self._experiments[suggestion.experiment_id] = _Experiment(suggestion)
+        elif isinstance(event, ev.ExperimentSubmitted):
+            suggestion = Suggestion(event.experiment_id, event.settings, method="by hand")
+            self._experiments[event.experiment_id] = _Experiment(suggestion)
+        elif isinstance(event, ev.ExperimentStarted):
+            run = self._experiments[event.experiment_id]
+            run.state, run.began_s = ExperimentState.RUNNING, now_s
+        elif isinstance(event, ev.AttemptIntended):
+            self._attempts[event.attempt_id] = _Attempt(event, now_s)
+        elif isinstance(event, ev.AttemptEnded):
+            self._end_attempt(event, now_s)
+        elif isinstance(event, ev.ObservationMade):
+            run = self._experiments[event.experiment_id]
+            run.objective, run.sigma = event.observation.objective, event.observation.sigma
+            run.carried_out = _values(event.observation.settings)
+        elif isinstance(event, ev.ExperimentAborted):
+            self._experiments[event.experiment_id].message = event.message
+        elif isinstance(event, ev.ExperimentEnded):
+            run = self._experiments[event.experiment_id]
+            run.state, run.ended_s = event.state, now_s
+        elif isinstance(event, ev.FaultRaised):
+            self._faults[event.fault_id] = FaultRecord(
+                now_s,
+                event.device,
+                event.fault.code.name,
+                event.fault.message,
+                (event.experiment_id,) if event.experiment_id else (),
+            )
+        elif isinstance(event, ev.FaultResolved):
+            self._resolve(event.fault_id, event.resolution, event.resolved_by)
+
+    def _resolve(self, fault_id: str, resolution: Resolution, by: str) -> None:
+        raised = self._faults[fault_id]
+        self._faults[fault_id] = FaultRecord(
+            raised.raised_s,
+            raised.device,
+            raised.code,
+            raised.message,
+            raised.experiments,
+            resolution,
+            by,
+        )
+
+    def _end_attempt(self, event: ev.AttemptEnded, now_s: float) -> None:
+        report = event.outcome.report
+        attempt = self._attempts[event.attempt_id]
+        attempt.began_s = max(attempt.began_s, self._seconds(report.began_ns))
+        attempt.ended_s = max(attempt.began_s, self._seconds(report.ended_ns) or now_s)
+        if not report.succeeded:
+            attempt.error = _code_name(report.code)
+        for work in attempt.intended.works:
+            run = self._experiments.get(work.experiment_id)
+            if run is not None:
+                self._note(run, attempt.intended, event.outcome)
+
+    @staticmethod
+    def _note(run: _Experiment, intended: ev.AttemptIntended, outcome: Outcome) -> None:
+        if isinstance(outcome, DispenseOutcome):
+            run.doses = tuple(
+                DoseRecord(
+                    item.substance,
+                    item.requested_mg,
+                    item.measured_mg,
+                    item.uncertainty_mg,
+                    item.within_tolerance,
+                )
+                for item in outcome.doses
+            )
+        elif isinstance(outcome, HeatOutcome) and isinstance(intended.goal, HeatGoal):
+            run.heating = _heating(intended.goal, outcome)
+        elif isinstance(outcome, AnalyseOutcome):
+            run.analysis = outcome
+
+    def record(self) -> CampaignRecord:
+        """Everything taken so far."""
+        plan, config = self._plan, self._plan.config
+        return CampaignRecord(
+            name=plan.name,
+            target_formula=config.target.formula,
+            target_phase=config.target.phase,
+            maximize=config.direction == "maximize",
+            simulated=plan.simulated,
+            seed=config.seed,
+            budget=config.budget.experiments,
+            parameters=tuple(_parameter(item) for item in config.parameters),
+            experiments=tuple(
+                _experiment(name, run) for name, run in sorted(self._experiments.items())
+            ),
+            attempts=tuple(
+                AttemptRecord(
+                    name,
+                    item.intended.device,
+                    item.intended.goal.TAG,
+                    tuple(dict.fromkeys(work.experiment_id for work in item.intended.works)),
+                    item.began_s,
+                    item.ended_s,
+                    item.error,
+                )
+                for name, item in self._attempts.items()
+            ),
+            faults=tuple(self._faults.values()),
+            duration_s=self._seconds(self._last_ns),
+            wall_s=_wall_seconds(self._wall_start, self._wall_last),
+            recipe=plan.recipe.name,
+            recipe_sha256=plan.recipe.sha256,
+            versions=_versions(self._software),
+            facts={
+                "lab": config.lab,
+                "planner": config.planner.method,
+                "elements": ", ".join(plan.elements),
+            },
+        )
+
+    def _seconds(self, nanoseconds: int) -> float:
+        return max(0, nanoseconds - self._start_ns) * 1e-9
+
+
+def record_of(entries: Iterable[JournalEntry], campaign: str | None = None) -> CampaignRecord:
+    """The record of a campaign.
+
+    Args:
+        entries: of the journal, from its beginning.
+        campaign: its name; None: the last one.
+
+    Raises:
+        LabError: the journal holds no such campaign.
+    """
+    reader: _Reader | None = None
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, ev.CampaignStarted):
+            if campaign is None or event.plan.name == campaign:
+                reader = _Reader(entry, event.plan)
+        elif reader is not None and (campaign is None or entry.campaign == campaign):
+            reader.take(entry)
+    if reader is None:
+        raise LabError(f"The journal holds no campaign{f' {campaign!r}' if campaign else ''}.")
+    return reader.record()
+
+
+def _experiment(name: str, run: _Experiment) -> ExperimentRecord:
+    found = run.analysis
+    return ExperimentRecord(
+        experiment_id=name,
+        state=run.state,
+        settings=_values(run.suggestion.settings),
+        objective=run.objective,
+        sigma=run.sigma,
+        carried_out=run.carried_out,
+        suggestion=SuggestionRecord(
+            run.suggestion.method, run.suggestion.predicted_mean, run.suggestion.predicted_sigma
+        ),
+        doses=run.doses,
+        heating=run.heating,
+        pattern=None if found is None else _pattern(found.fit),
+        analysis=None if found is None else _analysis(found),
+        began_s=run.began_s,
+        ended_s=run.ended_s,
+        message=run.message,
+    )
+
+
+def _analysis(outcome: AnalyseOutcome) -> AnalysisRecord:
+    return AnalysisRecord(
+        phases=tuple(
+            PhaseRecord(item.phase, item.formula, item.weight_fraction, item.sigma)
+            for item in outcome.phases
+        ),
+        verdict=outcome.verdict,
+        remarks=outcome.remarks,
+        rwp_percent=outcome.quality.rwp_percent,
+        rexp_percent=outcome.quality.rexp_percent,
+        unexplained_fraction=outcome.quality.unexplained_fraction,
+    )
+
+
+def _heating(goal: HeatGoal, outcome: HeatOutcome) -> HeatingRecord:
+    highest = goal.profile.highest_c
+    trace = outcome.trace
+    return HeatingRecord(
+        requested_max_c=highest,
+        measured_max_c=outcome.max_measured_c,
+        requested_dwell_min=math.fsum(
+            segment.dwell_min for segment in goal.profile.segments if segment.target_c == highest
+        ),
+        measured_dwell_min=outcome.dwell_min,
+        elapsed_s=() if trace is None else trace.elapsed_s,
+        measured_c=() if trace is None else trace.measured_c,
+        setpoint_c=() if trace is None else trace.setpoint_c,
+    )
+
+
+def _pattern(file: RawFile | None) -> PatternRecord | None:
+    """The table of a fit; None, with a word in the log, where its file is gone."""
+    if file is None or urlparse(file.uri).scheme != "file":
+        return None
+    path = Path(unquote(urlparse(file.uri).path))
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = [[float(cell) for cell in row] for row in list(csv.reader(lines))[1:]]
+    except (OSError, ValueError) as error:
+        _LOG.warning("the fit %s is left out of the report: %s", path, error)
+        return None
+    angles, counts, calculated, background = zip(*rows, strict=True)
+    return PatternRecord(angles, counts, calculated, background)
+
+
+def _parameter(parameter: Parameter) -> ParameterRecord:
+    if isinstance(parameter, CategoricalParameter):
+        return ParameterRecord(parameter.name, choices=parameter.choices)
+    log = isinstance(parameter, ContinuousParameter) and parameter.scale == "log"
+    return ParameterRecord(
+        parameter.name, low=float(parameter.low), high=float(parameter.high), log=log
+    )
+
+
+def _values(settings: Iterable[Setting]) -> dict[str, Value]:
+    return {item.name: item.choice if item.value is None else item.value for item in settings}
+
+
+def _versions(software: str) -> dict[str, str]:
+    """``name version, name version`` as a mapping."""
+    found = {}
+    for item in software.split(", "):
+        name, _, version = item.partition(" ")
+        if version:
+            found[name] = version
+    return found
+
+
+def _code_name(code: int) -> str:
+    try:
+        return FaultCode(code).name
+    except ValueError:
+        return str(code)
+
+
+def _wall_seconds(start: str, end: str) -> float | None:
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except ValueError:
+        return None

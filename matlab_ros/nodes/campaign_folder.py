@@ -1,0 +1,99 @@
+"""The folder of one campaign: journal, raw files, log and report; an older one is moved aside."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+from matlab_ros.lab.journal import SqlJournal
+from matlab_ros.model.errors import ConfigError
+
+JOURNAL = "journal.sqlite"
+
+
+@dataclass(frozen=True)
+class CampaignFolder:
+    """Where a campaign keeps everything.
+
+    Attributes:
+        path: of the folder, absolute.
+    """
+
+    path: Path
+
+    @classmethod
+    def for_run(cls, results: Path, name: str) -> CampaignFolder:
+        """The folder for a campaign that is about to run.
+
+        What an earlier run of this name left is moved aside, never overwritten. A virtual lab has
+        no memory beyond its processes, so a run that was broken off is not gone on with.
+
+        Args:
+            results: folder of all campaigns.
+            name: of the campaign.
+        """
+        path = (results / name).resolve()
+        if path.exists():
+            for number in itertools.count(1):
+                aside = path.with_name(f"{name}.{number}")
+                if not aside.exists():
+                    path.rename(aside)
+                    break
+        folder = cls(path)
+        folder.run_dir.mkdir(parents=True)
+        return folder
+
+    @classmethod
+    def existing(cls, path: Path) -> CampaignFolder:
+        """The folder of a campaign that ran.
+
+        Raises:
+            ConfigError: it holds no journal.
+        """
+        folder = cls(path.resolve())
+        if not folder.journal_file.is_file():
+            raise ConfigError(path, "", "holds no journal", "a campaign's folder in results/")
+        return folder
+
+    @property
+    def run_dir(self) -> Path:
+        """What the lab's processes keep: wires, journal, raw files, memories of attempts."""
+        return self.path / "run"
+
+    @property
+    def journal_file(self) -> Path:
+        """The lab manager's journal."""
+        return self.run_dir / JOURNAL
+
+    @property
+    def log(self) -> Path:
+        """What all processes printed."""
+        return self.path / "lab.log"
+
+    def journal(self) -> SqlJournal:
+        """The journal, opened for reading.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        return SqlJournal(f"sqlite:///{self.journal_file}")
+
+    def write_report(self) -> Path:
+        """Write the report from journal and raw files.
+
+        Returns:
+            The report's path.
+
+        Raises:
+            LabError: the journal cannot be read, or holds no campaign.
+        """
+        # Plotting takes a second to load, which starting a campaign need not wait for.
+        from matlab_ros.monitor.from_journal import record_of
+        from matlab_ros.monitor.report import write_report
+
+        journal = self.journal()
+        try:
+            return write_report(record_of(journal.read()), self.path)
+        finally:
+            journal.close()

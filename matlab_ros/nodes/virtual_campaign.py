@@ -1,0 +1,285 @@
+"""Running a campaign in a virtual lab of its own: start the processes, ask, watch, report."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from action_msgs.msg import GoalStatus
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+
+from matlab_ros.lab.experiment_values import CampaignPlan
+from matlab_ros.lab.validate import check_campaign
+from matlab_ros.model.campaign_config import CampaignConfig, load_campaign
+from matlab_ros.model.errors import ConfigError, LabError
+from matlab_ros.model.lab_config import LabConfig, load_lab
+from matlab_ros.model.recipe import load_recipe
+from matlab_ros.nodes.campaign_folder import CampaignFolder
+from matlab_ros.nodes.campaign_view import CampaignView
+from matlab_ros.nodes.conversions import campaign_to_message
+from matlab_ros.nodes.device_node import LATCHED
+from matlab_ros.nodes.launching import LabProcesses, free_port, launcher
+from matlab_ros.share import config_file, share_dir
+from matlab_ros_interfaces.action import RunCampaign
+from matlab_ros_interfaces.msg import LabState, PlannerState
+
+START_PATIENCE_S = 90.0
+"""Until the lab's nodes are up; loading torch on a busy laptop takes its time."""
+
+STANDSTILL_S = 180.0
+"""Steady seconds without any change after which the lab counts as stuck."""
+
+LOOK_S = 0.2
+
+
+def override(
+    campaign: CampaignConfig, file: Path, seed: int | None, experiments: int | None
+) -> CampaignConfig:
+    """A campaign with another seed or budget than its file says.
+
+    Raises:
+        ConfigError: the values given do not fit.
+    """
+    if experiments is not None and experiments < 1:
+        raise ConfigError("command line", "--experiments", f"is {experiments}", "at least 1")
+    budget = campaign.budget
+    if experiments is not None:
+        budget = budget.model_copy(update={"experiments": experiments})
+    return campaign.model_copy(
+        update={"seed": campaign.seed if seed is None else seed, "budget": budget}
+    )
+
+
+def prepare(campaign: CampaignConfig, file: Path, lab_file: Path) -> tuple[CampaignPlan, LabConfig]:
+    """Check a campaign against its lab before anything is started.
+
+    Raises:
+        ConfigError: the first thing that cannot be done.
+    """
+    lab = load_lab(lab_file)
+    recipe_file = config_file("recipes", campaign.recipe)
+    if not recipe_file.is_file():
+        known = sorted(path.stem for path in recipe_file.parent.glob("*.yaml"))
+        raise ConfigError(
+            file, "recipe", f"{campaign.recipe!r} is unknown", f"one of {', '.join(known)}"
+        )
+    recipe = load_recipe(recipe_file)
+    phases = {path.stem for path in (share_dir() / "config" / "structures").glob("*.cif")}
+    return check_campaign(campaign, lab, recipe, phases, file), lab
+
+
+class VirtualCampaign:
+    """One campaign in a virtual lab that lives as long as the campaign.
+
+    Args:
+        file: the campaign.
+        results: folder of all campaigns' results.
+        seed: instead of the campaign's own.
+        experiments: budget instead of the campaign's own.
+        speed: virtual seconds in a second, 0: as fast as everybody is done.
+        launch_arguments: more arguments of the launch file.
+        plain: print lines instead of a live picture.
+        started: told when the campaign runs, with the lab's processes and folder (for tests).
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        results: Path,
+        *,
+        seed: int | None = None,
+        experiments: int | None = None,
+        speed: float = 0.0,
+        launch_arguments: Mapping[str, str] | None = None,
+        plain: bool = False,
+    ) -> None:
+        campaign = override(load_campaign(file), file, seed, experiments)
+        lab_file = config_file("labs", campaign.lab)
+        if not lab_file.is_file():
+            known = sorted(path.stem for path in lab_file.parent.glob("*.yaml"))
+            raise ConfigError(
+                file, "lab", f"{campaign.lab!r} is unknown", f"one of {', '.join(known)}"
+            )
+        self._plan, self._lab = prepare(campaign, file, lab_file)
+        self._lab_file = lab_file
+        self._results = results
+        self._speed = speed
+        self._launch_arguments = dict(launch_arguments or {})
+        self._plain = plain
+
+    def run(self) -> int:
+        """Run it to its end.
+
+        Returns:
+            0 when the campaign ended well, 1 otherwise.
+
+        Raises:
+            LabError: the lab could not be started, or stands still.
+        """
+        folder = CampaignFolder.for_run(self._results, self._plan.name)
+        arguments = {
+            "lab_file": str(self._lab_file),
+            "run_dir": str(folder.run_dir),
+            "seed": str(self._plan.config.seed),
+            "speed": repr(float(self._speed)),
+            "aeris_port": str(free_port()),
+            "shaker_port": str(free_port()),
+            **self._launch_arguments,
+        }
+        command, environment = launcher()
+        os.environ.update(environment)
+        launch_file = share_dir() / "launch" / "virtual_lab.launch.xml"
+        began = time.monotonic()
+        with (
+            CampaignView(self._plan, self._lab, folder, plain=self._plain) as view,
+            LabProcesses(launch_file, arguments, folder.log, command, environment) as processes,
+        ):
+            view.hint(environment)
+            processes.wait_until_started(START_PATIENCE_S)
+            with CampaignClient() as client:
+                outcome = client.run(self._plan, view.show, processes.check)
+        report = folder.write_report()
+        view.conclude(outcome, report, time.monotonic() - began)
+        well = outcome.error_code == RunCampaign.Result.NONE and outcome.experiments_succeeded > 0
+        return 0 if well else 1
+
+
+class CampaignClient:
+    """A node that asks the lab manager to run a campaign and listens to the lab meanwhile."""
+
+    def __init__(self) -> None:
+        rclpy.init(args=[])
+        self._node = Node("campaign_client")
+        self._executor = MultiThreadedExecutor(num_threads=2)
+        self._executor.add_node(self._node)
+        self._client = ActionClient(self._node, RunCampaign, "run_campaign")
+        self._changed = threading.Condition()
+        self._lab: LabState | None = None
+        self._planner: PlannerState | None = None
+        self._node.create_subscription(LabState, "lab_state", self._on_lab, LATCHED)
+        self._node.create_subscription(PlannerState, "planner_state", self._on_planner, LATCHED)
+        self._thread = threading.Thread(target=self._spin, name="campaign client", daemon=True)
+        self._thread.start()
+
+    def run(
+        self,
+        plan: CampaignPlan,
+        show: Callable[[LabState | None, PlannerState | None], None],
+        check: Callable[[], None],
+    ) -> Any:
+        """Ask for the campaign and wait for its end.
+
+        Args:
+            plan: the campaign.
+            show: told of every change.
+            check: raises when the lab's processes have ended.
+
+        Returns:
+            The action's result.
+
+        Raises:
+            LabError: no lab manager, the goal was not taken, or nothing moves any more.
+        """
+        limit = time.monotonic() + START_PATIENCE_S
+        while not self._client.wait_for_server(timeout_sec=LOOK_S):
+            check()
+            show(self._lab, self._planner)
+            if time.monotonic() > limit:
+                raise LabError(
+                    f"no lab manager came up within {START_PATIENCE_S:g} s; look at the lab's log"
+                )
+        goal = RunCampaign.Goal(campaign=campaign_to_message(plan))
+        accepted = self._client.send_goal_async(goal)
+        self._until(accepted, show, check, "the lab manager to take the campaign")
+        handle = accepted.result()
+        if not handle.accepted:
+            raise LabError("the lab manager does not take the campaign; look at the lab's log")
+        ended = handle.get_result_async()
+        try:
+            self._until(ended, show, check, "the campaign")
+        except KeyboardInterrupt:
+            handle.cancel_goal_async()
+            raise
+        answer = ended.result()
+        if answer.status != GoalStatus.STATUS_SUCCEEDED and not answer.result.error_message:
+            answer.result.error_message = f"the goal ended with status {answer.status}"
+        return answer.result
+
+    def _until(
+        self,
+        future: Any,
+        show: Callable[[LabState | None, PlannerState | None], None],
+        check: Callable[[], None],
+        what: str,
+    ) -> None:
+        future.add_done_callback(lambda _future: self._notify())
+        moved_at, marks = time.monotonic(), None
+        while not future.done():
+            with self._changed:
+                self._changed.wait(LOOK_S)
+            check()
+            show(self._lab, self._planner)
+            now = self._marks()
+            if now != marks:
+                moved_at, marks = time.monotonic(), now
+            elif time.monotonic() - moved_at > STANDSTILL_S:
+                raise LabError(
+                    f"nothing has changed for {STANDSTILL_S:g} s while waiting for {what}; "
+                    "look at the lab's log"
+                )
+
+    def _marks(self) -> tuple[object, ...]:
+        """What changes while a campaign goes on."""
+        lab, planner = self._lab, self._planner
+        if lab is None:
+            return ()
+        stamp = lab.header.stamp
+        return (
+            stamp.sec,
+            stamp.nanosec,
+            tuple(lab.attempts_in_flight),
+            planner is not None and planner.suggestions,
+        )
+
+    def _on_lab(self, message: LabState) -> None:
+        self._lab = message
+        self._notify()
+
+    def _on_planner(self, message: PlannerState) -> None:
+        self._planner = message
+        self._notify()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            return
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown(timeout_sec=2.0)
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def __enter__(self) -> CampaignClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def best_of(result: Any) -> float | None:
+    """The best objective of a result, None where nothing was measured."""
+    return None if math.isnan(result.best_objective) else result.best_objective
