@@ -189,7 +189,7 @@ class Flow:
         campaign = self._ledger.campaign()
         if any(True for _ in self._state.in_flight()) or campaign.requested:
             return
-        if self._planner.unreported() and not self._planner.is_gone(campaign):
+        if any(True for _ in self._state.unreported()) and not self._planner.is_gone(campaign):
             return
         is_used_up = len(self._state.experiments) >= campaign.config.budget.experiments
         if campaign.stopping is not None:
@@ -209,7 +209,7 @@ class Flow:
             campaign is None
             or self._state.attempts
             or campaign.requested
-            or self._planner.unreported()
+            or any(True for _ in self._state.unreported())
             or self._state.estopped
             or self._state.paused
             or self.next_wakeup() is not None

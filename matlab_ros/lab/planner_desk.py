@@ -8,7 +8,7 @@ from matlab_ros.lab.binding import check_binding
 from matlab_ros.lab.commands import ReportObservation, RequestSuggestions
 from matlab_ros.lab.experiment_values import Suggestion
 from matlab_ros.lab.ledger import Ledger
-from matlab_ros.lab.state import CampaignRun, ExperimentRun, experiment_name
+from matlab_ros.lab.state import CampaignRun, experiment_name
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.faults import FaultCode
 
@@ -104,15 +104,6 @@ class PlannerDesk:
 
     # --- questions ----------------------------------------------------------------------------
 
-    def unreported(self) -> list[ExperimentRun]:
-        """Experiments whose observation the planner did not confirm, by the time it was made."""
-        found = [
-            (run.observation.stamp_ns, run.ordinal, run)
-            for run in self._state.experiments.values()
-            if run.observation is not None and not run.reported
-        ]
-        return [run for _, _, run in sorted(found, key=lambda item: item[:2])]
-
     def is_gone(self, campaign: CampaignRun) -> bool:
         """Whether a stopping campaign need not wait for the planner."""
         return campaign.stopping is not None and campaign.planner_failures >= TRIES
@@ -124,7 +115,7 @@ class PlannerDesk:
             campaign.stopping is not None
             or campaign.exhausted
             or campaign.requested
-            or self.unreported()
+            or any(True for _ in self._state.unreported())
             or campaign.ask_again_ns > self._ledger.now_ns
             or self._state.is_paused()
         ):
@@ -145,11 +136,10 @@ class PlannerDesk:
             return None
         if campaign.ask_again_ns > self._ledger.now_ns:
             return None
-        unreported = self.unreported()
-        if unreported:
-            observation = unreported[0].observation
-            assert observation is not None
-            self._call = ReportObservation(campaign.plan, observation)
+        first = next(self._state.unreported(), None)
+        if first is not None:
+            assert first.observation is not None
+            self._call = ReportObservation(campaign.plan, first.observation)
         elif campaign.requested:
             pending = tuple(
                 run.suggestion for run in self._state.in_flight() if run.observation is None

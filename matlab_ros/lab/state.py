@@ -203,6 +203,8 @@ class LabState:
         self.campaign: CampaignRun | None = None
         self.experiments: dict[str, ExperimentRun] = {}
         """Of the present campaign, by falling age."""
+        self._open: dict[str, ExperimentRun] = {}
+        self._unreported: dict[str, ExperimentRun] = {}
         self.past_campaigns: list[str] = []
         """Names of those that ended before the present one."""
         self.samples: dict[str, SampleRun] = {}
@@ -232,11 +234,15 @@ class LabState:
 
     def active(self) -> Iterator[ExperimentRun]:
         """Experiments that were begun and have not ended, by falling age."""
-        return (run for run in self.experiments.values() if run.state is ExperimentState.RUNNING)
+        return (run for run in self._open.values() if run.state is ExperimentState.RUNNING)
 
     def in_flight(self) -> Iterator[ExperimentRun]:
         """Experiments that have not ended, begun or not, by falling age."""
-        return (run for run in self.experiments.values() if not run.state.is_final)
+        return iter(self._open.values())
+
+    def unreported(self) -> Iterator[ExperimentRun]:
+        """Experiments whose observation the planner did not confirm, by the time it was made."""
+        return iter(self._unreported.values())
 
     def container_of(self, run: ExperimentRun) -> ContainerRun:
         """The crucible of an experiment that was begun."""
@@ -333,6 +339,8 @@ class LabState:
             self.past_campaigns.append(self.campaign.plan.name)
         self.campaign = CampaignRun(event.plan, self.time_ns)
         self.experiments = {}
+        self._open = {}
+        self._unreported = {}
         self.samples = {
             name: sample
             for name, sample in self.samples.items()
@@ -380,6 +388,7 @@ class LabState:
             run.tasks[step.id] = TaskRun(step.id)
         run.tasks[MOVE] = TaskRun(MOVE, TaskState.READY)
         self.experiments[run.experiment_id] = run
+        self._open[run.experiment_id] = run
         self._refresh(run)
 
     def _planner_refused(self, event: ev.PlannerRefused) -> None:
@@ -387,14 +396,22 @@ class LabState:
         self._campaign().ask_again_ns = event.ask_again_ns
 
     def _planner_forgot(self, event: ev.PlannerForgot) -> None:
-        for run in self.experiments.values():
+        self._unreported = {}
+        known = (run for run in self.experiments.values() if run.observation is not None)
+        for run in sorted(
+            known, key=lambda run: run.observation.stamp_ns if run.observation else 0
+        ):
             run.reported = False
+            self._unreported[run.experiment_id] = run
 
     def _observation_made(self, event: ev.ObservationMade) -> None:
-        self.experiments[event.experiment_id].observation = event.observation
+        run = self.experiments[event.experiment_id]
+        run.observation = event.observation
+        self._unreported[event.experiment_id] = run
 
     def _observation_confirmed(self, event: ev.ObservationConfirmed) -> None:
         self.experiments[event.experiment_id].reported = True
+        del self._unreported[event.experiment_id]
         self._campaign().planner_failures = 0
 
     def _experiment_started(self, event: ev.ExperimentStarted) -> None:
@@ -441,6 +458,7 @@ class LabState:
         run = self.experiments[event.experiment_id]
         run.state = event.state
         run.ended_ns = self.time_ns
+        del self._open[run.experiment_id]
         if not run.sample_id:
             return
         sample = self.samples[run.sample_id]

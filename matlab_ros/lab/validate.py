@@ -61,9 +61,9 @@ def check_campaign(
     checker.check_parameters()
     checker.check_phases()
     checked = checker.mixtures(mixtures)
+    checker.check_containers()
     checker.check_doses(checked)
     checker.check_heat()
-    checker.check_containers()
     return CampaignPlan(
         config=campaign,
         recipe=recipe,

@@ -304,7 +304,8 @@ class Recipe(Strict):
 
 def _argument_problem(error: ValidationError, model: type[Strict], action: str) -> str:
     """The first problem of a step's arguments in words."""
-    first = error.errors()[0]
+    # A misspelt argument is unknown and missing at once: its name says more.
+    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     key = ".".join(["with", *(str(part) for part in first["loc"][:1])])
     known = ", ".join(model.model_fields) or "no argument at all"
     if first["type"] == "extra_forbidden":

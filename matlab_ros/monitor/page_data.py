@@ -102,14 +102,14 @@ def _gantt(data: CampaignRecord) -> Json:
             )
             columns["start"].append(_rounded(item.began_s / unit_s))
             columns["length"].append(_rounded(max(end - item.began_s, 0.0) / unit_s))
-            columns["station"].append(station)
-            columns["offset"].append(_rounded(-0.39 + (lane + 0.06) * height))
-            columns["width"].append(_rounded(0.88 * height))
+            columns["station"].append(_safe(station))
+            columns["offset"].append(_rounded(-0.39 + (lane + 0.1) * height))
+            columns["width"].append(_rounded(0.8 * height))
             columns["text"].append(_attempt_hover(item))
             columns["failed"].append(bool(item.error))
     return {
         "unit": "d" if days else "h",
-        "stations": stations,
+        "stations": [_safe(station) for station in stations],
         "actions": [{"name": name, **columns} for name, columns in actions.items()],
     }
 

@@ -241,6 +241,9 @@ class LabManagerNode(Node):
         All at once and in the order of the lab's file, so that what a restarted lab manager does
         first does not depend on which device was heard first.
         """
+        if self.time.now_ns() == 0:
+            # Simulated time, and no /clock yet: nothing can be dated.
+            return
         is_late = time.monotonic() - self._began_at > self._bring_up_timeout_s
         if self._is_gate_open or not (is_late or all(link.ready for link in self.links.values())):
             return
@@ -349,7 +352,10 @@ class LabManagerNode(Node):
             if not problem and self._is_gate_open:
                 return
             if time.monotonic() > until or self._is_ending:
-                raise Refused(FaultCode.DEVICE_MISSING, problem or "The lab is not ready.")
+                raise Refused(
+                    FaultCode.DEVICE_MISSING,
+                    problem or "The clock is missing: use_sim_time is set and nobody publishes it.",
+                )
             pause.wait(_SUPERVISION_S)
 
     def _submit(self, plan: CampaignPlan) -> None:

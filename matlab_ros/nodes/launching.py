@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,8 +17,8 @@ from types import TracebackType
 
 from matlab_ros.model.errors import LabError
 
-STARTED = b"process started with pid"
-"""What launchers write for each process."""
+STARTED = re.compile(rb"\[(?!router\])[^\]]+\]: process started with pid")
+"""What launchers write for each process of the launch file, which a router of theirs is not."""
 
 LOOK_S = 0.05
 INTERRUPT_S = 20.0
@@ -110,7 +111,7 @@ class LabProcesses:
             LabError: it ended, or did not within `patience_s`.
         """
         limit = time.monotonic() + patience_s
-        while STARTED not in self.log.read_bytes():
+        while not STARTED.search(self.log.read_bytes()):
             self.check()
             if time.monotonic() > limit:
                 raise LabError(f"no process was started within {patience_s:g} s; see {self.log}")

@@ -28,7 +28,8 @@ from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_config import LabConfig, StationKind, load_lab
 from matlab_ros.model.lab_words import SampleFate
 from matlab_ros.model.recipe import Recipe, load_recipe
-from matlab_ros.nodes.table_lab import TableDevices, settings_of
+from matlab_ros.nodes.table_devices import TableDevices
+from matlab_ros.nodes.table_lab import settings_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PHASES = frozenset(

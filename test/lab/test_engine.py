@@ -25,7 +25,8 @@ from matlab_ros.lab.journal import MemoryJournal
 from matlab_ros.lab.state import LabState, replay
 from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_words import ExperimentState, ObservationKind, SampleFate, Scope
-from matlab_ros.nodes.table_lab import TableDevices, TableLab
+from matlab_ros.nodes.table_devices import TableDevices
+from matlab_ros.nodes.table_lab import TableLab
 
 by_chance = settings(
     max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
@@ -281,5 +282,6 @@ def test_state_is_changed_by_events_alone():
             "open_faults",
             "position_state",
             "reserved_by",
+            "unreported",
         ]
     )
