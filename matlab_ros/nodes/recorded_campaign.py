@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TextIO
 
+import torch
+
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.experiment_values import Observation
 from matlab_ros.model.campaign_config import load_campaign
@@ -74,6 +76,8 @@ def run_recorded_campaign(
     world = load_recorded(data, config, file)
     lab, plan = table_plan(config, load_recipe(recipe_file), file)
 
+    # One thread: the same sums in the same order, so the same seed gives the same campaign.
+    torch.set_num_threads(1)
     folder = CampaignFolder.for_run(results, config.name)
     journal = folder.journal()
     finds = _Finds(world, out)

@@ -126,11 +126,7 @@ def test_random_choice_runs_to_the_end_of_the_table() -> None:
 def test_the_model_finds_pure_products_several_times_faster_than_random_choice() -> None:
     config = load_campaign(CAMPAIGN)
     world = load_recorded(DATA, config, CAMPAIGN)
-    found = []
-    for seed in (1, 2):
-        plan = plan_of(changed(config, seed=seed))
-        run = run_recorded(Campaign(plan), world, 24)
-        found.append(len(run.pure_at))
-        assert run.all_pure is None
-    # Random choice finds 24 x 10 / 188 = 1.3 of them.
-    assert sum(found) / 2 >= 3
+    run = run_recorded(Campaign(plan_of(config)), world, 40)
+    assert run.all_pure is None
+    # Random choice finds 40 x 10 / 188 = 2.1 of them, and five or more in one case of 26.
+    assert len(run.pure_at) >= 5
