@@ -365,7 +365,9 @@ class DeviceNode(LifecycleNode):
             self.connect()
         except LabError as error:
             found = error.fault if isinstance(error, DeviceError) else None
-            self.get_logger().error(str(error))
+            # Whoever brings the lab up tries again and again; the log says each trouble once.
+            if self._fault is None or self._fault.message != str(error):
+                self.get_logger().error(str(error))
             self.fault(found or Fault.of(FaultCode.DEVICE_UNREACHABLE, str(error)))
             return TransitionCallbackReturn.FAILURE
         self.fault(None)
