@@ -19,6 +19,7 @@ from matlab_ros.nodes.raw_files import keep, path_of
 from matlab_ros.xrd.analyse import Analysis, analyse
 from matlab_ros.xrd.library import Library
 from matlab_ros.xrd.readers import read_pattern
+from matlab_ros.xrd.verdict import verdict
 from matlab_ros_interfaces.action import AnalysePattern, MeasureXrd
 from matlab_ros_interfaces.msg import FitQuality, PhaseFraction
 
@@ -28,10 +29,6 @@ STARTED = "measurement started"
 
 FILE_PATIENCE_S = 120.0
 MEASURE_PATIENCE_S = 4 * 3600.0
-GOOD_FIT = 3.0
-"""Goodness of fit above which nothing is confirmed."""
-STRAY_PEAK = 0.05
-"""Share of the strongest peak above which an unexplained one forbids to confirm."""
 
 
 class CharacterisationNode(DeviceNode):
@@ -207,21 +204,9 @@ def describe(analysis: Analysis, target: set[str], result: AnalysePattern.Result
         unexplained_peaks_deg=[peak.two_theta_deg for peak in stray.peaks],
         bounds_hit=list(fit.bounds_hit),
     )
-    remarks = list(analysis.notes)
-    strongest_stray = max((peak.share_of_strongest for peak in stray.peaks), default=0.0)
-    result.verdict = AnalysePattern.Result.PROVISIONAL
-    if not fit.phases:
-        result.verdict = AnalysePattern.Result.NEEDS_HUMAN
-        remarks.append("No phase of the library explains the pattern.")
-    elif fit.gof > GOOD_FIT or strongest_stray > STRAY_PEAK or not fit.converged:
-        result.verdict = AnalysePattern.Result.NEEDS_HUMAN
-        remarks.append(
-            f"Goodness of fit {fit.gof:.1f}, strongest unexplained peak "
-            f"{100 * strongest_stray:.0f} % of the strongest: somebody must look at it."
-        )
-    else:
-        remarks.append("Not confirmed: one refinement alone never confirms.")
-    result.remarks = remarks
+    judged = verdict(analysis)
+    result.verdict = int(judged.kind)
+    result.remarks = list(dict.fromkeys((*judged.reasons, *analysis.notes)))
 
 
 def _curves(analysis: Analysis) -> bytes:

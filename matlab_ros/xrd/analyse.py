@@ -87,6 +87,7 @@ class Analysis:
                 "gof": fit.gof,
                 "converged": fit.converged,
                 "displacement_deg": fit.instrument.displacement_deg,
+                "roughness": fit.instrument.roughness,
                 "bounds_hit": list(fit.bounds_hit),
             },
             "unexplained": {
@@ -155,6 +156,11 @@ class Analysis:
             "cell": [float(value) for value in phase.cell],
             "cell_shift": phase.cell_shift,
             "size_nm": phase.size_nm if math.isfinite(phase.size_nm) else None,
+            "texture": (
+                {"axis": list(phase.state.axis), "march": phase.state.march}
+                if phase.state.axis is not None
+                else None
+            ),
             "explains": why.gain if why else None,
             "alternatives": list(why.alternatives) if why else [],
         }
@@ -217,6 +223,13 @@ def _analysis(
         for phase in fit.phases
         if abs(phase.weight_fraction - phase.weight_fraction_uncorrected) > 0.03
     ]
+    for phase in fit.phases:
+        if phase.state.axis is not None:
+            axis = " ".join(str(i) for i in phase.state.axis)
+            notes.append(
+                f"{phase.structure.formula} is textured along ({axis}), r = "
+                f"{phase.state.march:.2f}."
+            )
     if corrected:
         notes.append(
             f"Absorption differs much between the phases ({', '.join(corrected)}): the fractions "

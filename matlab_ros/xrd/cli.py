@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from matlab_ros.xrd.library import Library
 from matlab_ros.xrd.readers import read_pattern
 
 BAD_INPUT = 2
+NOBODY_READS = 141  # what a shell reports of a program ended by SIGPIPE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carries the command out; bad input is one sentence on stderr and exit code 2."""
+    """Carries the command out; bad input is one sentence on stderr and exit code 2.
+
+    A reader that has seen enough, such as ``head``, ends it without a word.
+    """
     try:
         _analyse(arguments)
+    except BrokenPipeError:
+        # Else the interpreter complains when it flushes what is left in the buffer at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
     except LabError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -95,4 +104,4 @@ def _analyse(arguments: argparse.Namespace) -> None:
         from matlab_ros.xrd.plot import write_plot
 
         write_plot(analysis, arguments.plot)
-    print(analysis.to_json() if arguments.json else analysis.table())
+    print(analysis.to_json() if arguments.json else analysis.table(), flush=True)

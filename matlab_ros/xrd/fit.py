@@ -3,76 +3,31 @@
 The model is y = background + sum_j c_j curve_j. What it is linear in (scales c_j >= 0 and the
 background) is solved exactly inside every step (variable projection, Golub & Pereyra, SIAM J.
 Numer. Anal. 10, 413, 1973, with Kaufman's approximation of the Jacobian); Levenberg-Marquardt
-moves the rest: alignment and resolution of the instrument, and for each phase its cell constants
-and the broadening by small crystallites.
+moves the rest: alignment and resolution of the instrument, what the sample's surface takes from
+low angles, and for each phase its cell constants and the broadening by small crystallites. A
+preferred orientation of a phase's grains joins in only where the data give strong evidence of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import nnls
 
+from matlab_ros.xrd.fit_parameters import INSTRUMENT_NAMES, FitSettings, Layout, PhaseState
 from matlab_ros.xrd.pattern import FloatArray, Pattern
 from matlab_ros.xrd.profile import Instrument, PhaseProfile, phase_profile, size_nm
 from matlab_ros.xrd.structure import Structure, cell_volume
-from matlab_ros.xrd.uncertainty import NOMINAL_GRAIN_UM, correct_fractions, systematic_sigma
+from matlab_ros.xrd.texture import HIGHEST_MARCH, LOWEST_MARCH, Axis, candidate_axes
+from matlab_ros.xrd.uncertainty import correct_fractions, systematic_sigma
 
-INSTRUMENT_NAMES = ("zero", "displacement", "u", "v", "w", "x", "asymmetry")
-_INSTRUMENT_LOW = np.array([-0.3, -0.4, 0.0, -0.03, 1e-4, 0.0, 0.0])
-_INSTRUMENT_HIGH = np.array([0.3, 0.4, 0.3, 0.01, 0.2, 0.5, 0.4])
-_INSTRUMENT_TYPICAL = np.array([0.02, 0.02, 0.01, 0.005, 0.002, 0.01, 0.01])
-_CELL_TYPICAL = 5e-4
-_SIZE_TYPICAL = 0.02
-_SIZE_START = 0.05
-ALIGNMENT = (1,)
-# The zero is calibrated once for an instrument; the displacement is another in every sample, and
-# beside refined cells the two cannot be told apart.
-SHAPE = (1, 2, 3, 4, 5, 6)
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How far and how long to look.
-
-    Attributes:
-        background_terms: degree of the Chebyshev polynomial, to which 1 / 2theta is added.
-        cell_limit: largest relative change of a cell length.
-        angle_limit: largest relative change of an oblique cell angle.
-        size_limit_deg: largest broadening by small crystallites, FWHM * cos(theta) in degrees;
-            1.2 is 7 nm with copper.
-        max_iterations: of Levenberg and Marquardt.
-        tolerance: relative decrease of chi^2 below which the fit has converged.
-        instrument: what to start from.
-        refine: which of `INSTRUMENT_NAMES` to refine, by index.
-        grain_um: diameter of the powder's grains for the absorption correction, 0 for none.
-    """
-
-    background_terms: int = 8
-    cell_limit: float = 0.012
-    angle_limit: float = 0.006
-    size_limit_deg: float = 1.2
-    max_iterations: int = 20
-    tolerance: float = 1e-4
-    instrument: Instrument = field(default_factory=Instrument)
-    refine: tuple[int, ...] = SHAPE
-    grain_um: float = NOMINAL_GRAIN_UM
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseState:
-    """What the fit moves of a phase.
-
-    Attributes:
-        size_deg: broadening by small crystallites, FWHM * cos(theta) in degrees.
-        strain: relative changes of the cell constants, shape as `PhaseProfile.free`; an empty one
-            stands for no change.
-    """
-
-    size_deg: float = _SIZE_START
-    strain: FloatArray = field(default_factory=lambda: np.empty(0))
+# How many axes of the most promising are tried in a full fit each time.
+_TEXTURES_FITTED = 4
+# dBIC above 10 is very strong evidence (Kass & Raftery, J. Am. Stat. Assoc. 90, 773, 1995).
+_STRONG_EVIDENCE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +45,7 @@ class FittedPhase:
         cell: refined constants in angstrom and degrees, shape (6,).
         cell_shift: largest relative change of a cell length against the structure's.
         size_nm: apparent crystallite size by Scherrer's equation, inf for none.
-        state: broadening and cell changes as refined, to go on from.
+        state: broadening, cell changes and texture as refined, to go on from.
         curve: its share of the calculated counts, shape (n,).
     """
 
@@ -167,7 +122,10 @@ def fit_pattern(
         for s in structures
     ]
     problem = Problem(pattern, settings)
-    return problem.result(problem.minimise(profiles, starts))
+    solution = problem.minimise(profiles, starts)
+    if settings.texture:
+        solution = problem.with_texture(solution)
+    return problem.result(solution)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,17 +186,30 @@ class Problem:
         self.chi2_background = float(self._y @ self._y)
 
     def minimise(
-        self, profiles: Sequence[PhaseProfile], starts: Sequence[PhaseState] | None = None
+        self,
+        profiles: Sequence[PhaseProfile],
+        starts: Sequence[PhaseState] | None = None,
+        instrument: Instrument | None = None,
+        settings: FitSettings | None = None,
     ) -> Solution:
-        """Levenberg-Marquardt from the starting values to the nearest minimum."""
-        layout = _Layout(profiles, self.settings, starts)
+        """Levenberg-Marquardt from the starting values to the nearest minimum.
+
+        Args:
+            profiles: the phases.
+            starts: one for each phase; by default no change of cell and little broadening.
+            instrument: to start from; by default that of the settings.
+            settings: other ones than the problem's; their background is not looked at.
+        """
+        settings = settings or self.settings
+        instrument = instrument or settings.instrument
+        layout = Layout(profiles, settings, starts, instrument)
         p = layout.start
         columns = self._columns(layout, p)
         scales, residual, chi2 = self._solve(columns)
         damping = 1e-2
         converged = not p.size or not profiles
         iteration = 0
-        while not converged and iteration < self.settings.max_iterations:
+        while not converged and iteration < settings.max_iterations:
             iteration += 1
             jacobian = self._jacobian(layout, p, columns, scales) * layout.typical
             gradient = jacobian.T @ residual
@@ -266,11 +237,11 @@ class Problem:
             p, columns, scales = trial, trial_columns, trial_scales
             residual, chi2 = trial_residual, trial_chi2
             damping = max(damping / 5.0, 1e-7)
-            converged = decrease < self.settings.tolerance
+            converged = decrease < settings.tolerance
         return Solution(
             profiles=layout.profiles,
-            instrument=self.settings.instrument.with_vector(layout.shape(p)),
-            phases=tuple(PhaseState(*layout.phase(p, j)) for j in range(len(layout.profiles))),
+            instrument=instrument.with_vector(layout.shape(p)),
+            phases=tuple(layout.phase(p, j) for j in range(len(layout.profiles))),
             scales=scales,
             columns=columns,
             chi2=chi2,
@@ -279,6 +250,85 @@ class Problem:
             converged=converged,
             iterations=iteration,
         )
+
+    def with_texture(self, solution: Solution) -> Solution:
+        """Gives phases a preferred orientation where the data ask for it, one after another.
+
+        A texture must lower Schwarz's criterion very strongly, beyond what the best of so many
+        tried axes would by chance (extended BIC; Chen & Chen, Biometrika 95, 759, 2008).
+        """
+        trials = self._texture_trials(solution)
+        least = _STRONG_EVIDENCE + 2.0 * math.log(max(len(trials), 1))
+        while True:
+            # What to first order is no evidence at all is not worth a fit.
+            length = _correlation_length(self._residual(solution))
+            hopeful = [
+                t for t in trials if self._dbic(solution.chi2, solution.chi2 - t.gain, length) > 0.0
+            ]
+            found = [self._with_texture(solution, t) for t in hopeful[:_TEXTURES_FITTED]]
+            best = min(found, key=lambda item: item.chi2, default=None)
+            if best is None:
+                return solution
+            best = self.minimise(best.profiles, best.phases, best.instrument)
+            length = _correlation_length(self._residual(best))
+            if self._dbic(solution.chi2, best.chi2, length) < least:
+                return solution
+            solution = best
+            trials = self._texture_trials(solution)
+
+    def _with_texture(self, solution: Solution, trial: _TextureTrial) -> Solution:
+        """Begins a fit with a texture; good enough to tell one axis from another.
+
+        Of the instrument only the surface is left free, which changes intensities as texture does.
+        """
+        profiles, states = list(solution.profiles), list(solution.phases)
+        i = trial.index
+        profiles[i] = profiles[i].textured(trial.axis)
+        states[i] = replace(states[i], axis=trial.axis, march=trial.march)
+        surface = tuple(i for i in self.settings.refine if INSTRUMENT_NAMES[i] == "roughness")
+        brief = replace(self.settings, refine=surface, max_iterations=3)
+        return self.minimise(profiles, states, solution.instrument, brief)
+
+    def _dbic(self, before: float, after: float, length: float) -> float:
+        """By how much Schwarz's criterion falls when one more parameter lowers chi^2.
+
+        In units of the misfit that is left, and with as many data as there are independent ones.
+
+        Args:
+            before: chi^2 without the parameter.
+            after: chi^2 with it.
+            length: `_correlation_length` of the residual.
+        """
+        n = self._x.size
+        return (before - after) / (max(after / n, 1.0) * length) - math.log(n / length)
+
+    def _texture_trials(self, solution: Solution) -> list[_TextureTrial]:
+        """By how much each axis of each phase would lower chi^2 to first order, best first."""
+        shape = solution.instrument.vector()
+        residual = self._residual(solution)
+        layout = Layout(solution.profiles, self.settings, solution.phases, solution.instrument)
+        jacobian = self._jacobian(layout, layout.start, solution.columns, solution.scales)
+        present = solution.scales > 0
+        others = np.hstack([solution.columns[:, present], jacobian])
+        norms = np.linalg.norm(others, axis=0)
+        q, _ = np.linalg.qr(others[:, norms > 0] / norms[norms > 0])
+        trials = []
+        for j, profile in enumerate(solution.profiles):
+            if not present[j] or profile.axis is not None:
+                continue
+            for axis in candidate_axes(profile.structure):
+                curve = _curve(profile.slope(axis), self._x, solution.phases[j], shape)
+                column = self._project(solution.scales[j] * curve * self._weight)
+                column -= q @ (q.T @ column)
+                norm2, along = float(column @ column), float(column @ residual)
+                if norm2 > 0:
+                    march = min(max(1.0 + along / norm2, LOWEST_MARCH), HIGHEST_MARCH)
+                    trials.append(_TextureTrial(along * along / norm2, j, axis, march))
+        trials.sort(key=lambda trial: -trial.gain)
+        return trials
+
+    def _residual(self, solution: Solution) -> FloatArray:
+        return np.asarray(self._y - solution.columns @ solution.scales, dtype=np.float64)
 
     def result(self, solution: Solution) -> FitResult:
         """Weight fractions, uncertainties and curves of a solution."""
@@ -310,7 +360,9 @@ class Problem:
             ]
         )
         fractions = correct_fractions(uncorrected, absorption, density, self.settings.grain_um)
-        systematic = systematic_sigma(fractions, uncorrected)
+        systematic = systematic_sigma(
+            fractions, uncorrected, self._corrections(solution, density, uncorrected)
+        )
         phases = []
         for j, profile in enumerate(solution.profiles):
             state = solution.phases[j]
@@ -352,20 +404,18 @@ class Problem:
         shape = solution.instrument.vector()
         out = np.empty((self._x.size, len(solution.profiles)))
         for j, profile in enumerate(solution.profiles):
-            state = solution.phases[j]
-            out[:, j] = profile.curve(self._x, state.strain, state.size_deg, shape)
+            out[:, j] = _curve(profile, self._x, solution.phases[j], shape)
         return out
 
     def _project(self, column: FloatArray) -> FloatArray:
         """Takes out of weighted columns what the background can do, shape (n,) or (n, k)."""
         return column - self._q @ (self._q.T @ column)
 
-    def _columns(self, layout: _Layout, p: FloatArray) -> FloatArray:
+    def _columns(self, layout: Layout, p: FloatArray) -> FloatArray:
         shape = layout.shape(p)
         out = np.empty((self._x.size, len(layout.profiles)))
         for j, profile in enumerate(layout.profiles):
-            size, strain = layout.phase(p, j)
-            out[:, j] = profile.curve(self._x, strain, size, shape)
+            out[:, j] = _curve(profile, self._x, layout.phase(p, j), shape)
         out *= self._weight[:, None]
         return self._project(out)
 
@@ -380,16 +430,16 @@ class Problem:
         return scales, residual, float(residual @ residual)
 
     def _jacobian(
-        self, layout: _Layout, p: FloatArray, columns: FloatArray, scales: FloatArray
+        self, layout: Layout, p: FloatArray, columns: FloatArray, scales: FloatArray
     ) -> FloatArray:
         """Derivative of the model by each parameter, the linear part projected out, (n, p)."""
         raw = np.zeros((self._x.size, p.size))
         shape = layout.shape(p)
         base: list[FloatArray | None] = []
         for j, profile in enumerate(layout.profiles):
-            size, strain = layout.phase(p, j)
             present = scales[j] > 0
-            base.append(profile.curve(self._x, strain, size, shape) if present else None)
+            state = layout.phase(p, j)
+            base.append(_curve(profile, self._x, state, shape) if present else None)
         for k in range(p.size):
             h = 0.02 * layout.typical[k]
             moved = p.copy()
@@ -400,8 +450,7 @@ class Problem:
                 before = base[j]
                 if before is None:
                     continue
-                size, strain = layout.phase(moved, j)
-                after = layout.profiles[j].curve(self._x, strain, size, moved_shape)
+                after = _curve(layout.profiles[j], self._x, layout.phase(moved, j), moved_shape)
                 raw[:, k] += scales[j] * (after - before) / h
         raw *= self._weight[:, None]
         raw = self._project(raw)
@@ -410,6 +459,21 @@ class Problem:
             q, _ = np.linalg.qr(columns[:, active])
             raw -= q @ (q.T @ raw)
         return raw
+
+    def _corrections(
+        self, solution: Solution, density: FloatArray, fractions: FloatArray
+    ) -> list[FloatArray]:
+        """What the sample's surface and its texture each change in the fractions, shape (k,)."""
+        smooth = replace(solution.instrument, roughness=0.0)
+        random = tuple(replace(state, march=1.0) for state in solution.phases)
+        changes = []
+        for plain in (replace(solution, instrument=smooth), replace(solution, phases=random)):
+            scales, _, _ = self._solve(self._project(self.curves(plain) * self._weight[:, None]))
+            amounts = scales * density
+            total = float(amounts.sum())
+            if total > 0:
+                changes.append(np.asarray(amounts / total - fractions, dtype=np.float64))
+        return changes
 
     def _fractions(
         self, solution: Solution, density: FloatArray, gof: float
@@ -432,78 +496,45 @@ class Problem:
         return fractions, sigmas
 
 
-class _Layout:
-    """Where in the vector of parameters each quantity stands, and its limits."""
+@dataclass(frozen=True)
+class _TextureTrial:
+    """What an axis would do for a fit to first order.
 
-    def __init__(
-        self,
-        profiles: Sequence[PhaseProfile],
-        settings: FitSettings,
-        starts: Sequence[PhaseState] | None,
-    ) -> None:
-        self.profiles = tuple(profiles)
-        self._refine = list(settings.refine)
-        self._instrument = settings.instrument.vector()
-        start = [self._instrument[self._refine]]
-        low = [_INSTRUMENT_LOW[self._refine]]
-        high = [_INSTRUMENT_HIGH[self._refine]]
-        typical = [_INSTRUMENT_TYPICAL[self._refine]]
-        self._names = [INSTRUMENT_NAMES[i] for i in self._refine]
-        self._slices: list[tuple[int, int]] = []
-        at = len(self._refine)
-        given = starts or [PhaseState()] * len(self.profiles)
-        for profile, begin in zip(self.profiles, given, strict=True):
-            m = len(profile.free)
-            limits = np.array(
-                [settings.cell_limit if g[0] < 3 else settings.angle_limit for g in profile.free]
-            )
-            strain = begin.strain if begin.strain.size else np.zeros(m)
-            start.append(np.concatenate([[begin.size_deg], strain]))
-            low.append(np.concatenate([[0.0], -limits]))
-            high.append(np.concatenate([[settings.size_limit_deg], limits]))
-            typical.append(np.concatenate([[_SIZE_TYPICAL], np.full(m, _CELL_TYPICAL)]))
-            letters = ("a", "b", "c", "alpha", "beta", "gamma")
-            self._names.append(f"{profile.name}: size")
-            self._names += [f"{profile.name}: {letters[g[0]]}" for g in profile.free]
-            self._slices.append((at, at + 1 + m))
-            at += 1 + m
-        self.low, self.high = np.concatenate(low), np.concatenate(high)
-        self.typical = np.concatenate(typical)
-        self.start = np.clip(np.concatenate(start), self.low, self.high)
+    Attributes:
+        gain: decrease of chi^2.
+        index: of the phase.
+        axis: tried.
+        march: March's parameter to start from.
+    """
 
-    def shape(self, p: FloatArray) -> FloatArray:
-        """`Instrument.vector` for these parameters."""
-        vector = self._instrument.copy()
-        vector[self._refine] = p[: len(self._refine)]
-        return vector
+    gain: float
+    index: int
+    axis: Axis
+    march: float
 
-    def phase(self, p: FloatArray, j: int) -> tuple[float, FloatArray]:
-        """Broadening and relative cell changes of one phase."""
-        first, last = self._slices[j]
-        return float(p[first]), p[first + 1 : last]
 
-    def touched(self, k: int) -> Sequence[int]:
-        """Which phases a parameter acts on."""
-        if k < len(self._refine):
-            return range(len(self.profiles))
-        return [j for j, (first, last) in enumerate(self._slices) if first <= k < last]
+def _curve(
+    profile: PhaseProfile, x: FloatArray, state: PhaseState, shape: FloatArray
+) -> FloatArray:
+    return profile.curve(x, state.strain, state.size_deg, shape, state.march)
 
-    def bounds_hit(self, p: FloatArray, scales: FloatArray) -> tuple[str, ...]:
-        """Names of the parameters at a limit that means something.
 
-        Widths of zero are no finding, nor is Caglioti's V, which only goes with U and W, nor is
-        anything of a phase that is not there.
-        """
-        span = self.high - self.low
-        at_low = p <= self.low + 1e-6 * span
-        at_high = p >= self.high - 1e-6 * span
-        hit = []
-        for k, name in enumerate(self._names):
-            absent = k >= len(self._refine) and all(scales[j] <= 0 for j in self.touched(k))
-            harmless = name == "v" or (at_low[k] and self.low[k] >= 0.0)
-            if (at_low[k] or at_high[k]) and not harmless and not absent:
-                hit.append(name)
-        return tuple(hit)
+def _correlation_length(residual: FloatArray) -> float:
+    """How many neighbouring points say the same: 1 + 2 sum of the autocorrelation, at least 1.
+
+    Summed up to where it first falls below zero. A misfitted peak is wrong at all its points
+    together, which statistics that take them as independent would count many times (Berar &
+    Lelann, J. Appl. Cryst. 24, 1, 1991).
+    """
+    n = residual.size
+    spectrum = np.abs(np.fft.rfft(residual - residual.mean(), 2 * n)) ** 2
+    correlation = np.fft.irfft(spectrum)[:n]
+    if correlation[0] <= 0:
+        return 1.0
+    correlation /= correlation[0]
+    negative = np.flatnonzero(correlation < 0)
+    last = int(negative[0]) if negative.size else n
+    return float(max(1.0 + 2.0 * correlation[1:last].sum(), 1.0))
 
 
 def _background_basis(x: FloatArray, terms: int) -> FloatArray:

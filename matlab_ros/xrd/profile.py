@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numba import njit
@@ -11,6 +11,7 @@ from numba import njit
 from matlab_ros.xrd.pattern import FloatArray, Radiation
 from matlab_ros.xrd.structure import Reflections, Structure, cell_volume, reciprocal_metric
 from matlab_ros.xrd.structure import reflections as reflections_of
+from matlab_ros.xrd.texture import Axis, cosines_squared, march_dollase, march_dollase_slope
 
 # Loosest angle to which reflections are needed, beyond the scan, for the tails reaching into it.
 TAIL_DEG = 2.0
@@ -30,6 +31,9 @@ class Instrument:
         displacement_deg: peak shift at 2 theta = 0 of a sample above or below the axis;
             the shift is displacement_deg * cos(theta).
         monochromator_two_theta_deg: diffraction angle of a monochromator, 0 for a filter.
+        roughness: intensity is multiplied by exp(-roughness / sin(theta)), which is what a rough
+            or porous surface (Suortti, J. Appl. Cryst. 5, 325, 1972) or an absorbing layer on it
+            takes from low angles; of each sample another one.
 
     The defaults are typical of a bench diffractometer with a strip detector.
     """
@@ -42,9 +46,10 @@ class Instrument:
     zero_deg: float = 0.0
     displacement_deg: float = 0.0
     monochromator_two_theta_deg: float = 0.0
+    roughness: float = 0.0
 
     def vector(self) -> FloatArray:
-        """(zero, displacement, u, v, w, x, asymmetry), shape (7,), the order of the kernel."""
+        """(zero, displacement, u, v, w, x, asymmetry, roughness), shape (8,), for the kernel."""
         return np.array(
             [
                 self.zero_deg,
@@ -54,12 +59,13 @@ class Instrument:
                 self.w,
                 self.x,
                 self.asymmetry,
+                self.roughness,
             ]
         )
 
     def with_vector(self, values: FloatArray) -> Instrument:
         """The instrument with the values of `vector` replaced."""
-        zero, displacement, u, v, w, x, asymmetry = (float(value) for value in values)
+        zero, displacement, u, v, w, x, asymmetry, roughness = (float(value) for value in values)
         return replace(
             self,
             zero_deg=zero,
@@ -69,6 +75,7 @@ class Instrument:
             w=w,
             x=x,
             asymmetry=asymmetry,
+            roughness=roughness,
         )
 
 
@@ -85,6 +92,9 @@ class PhaseProfile:
         free: index tuples into the cell constants that change together, e.g. ((0, 1), (2,)).
         lines: wavelengths and relative intensities, shape (n_lines, 2).
         polarisation: cos^2 of the monochromator's angle, 1 without one.
+        axis: of preferred orientation, None for none.
+        tilts: cos^2 of the angles between the axis and the equivalents of each reflection, shape
+            (m, g).
     """
 
     structure: Structure
@@ -95,6 +105,8 @@ class PhaseProfile:
     free: tuple[tuple[int, ...], ...]
     lines: FloatArray
     polarisation: float
+    axis: Axis | None = None
+    tilts: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def name(self) -> str:
@@ -113,8 +125,23 @@ class PhaseProfile:
                 cell[index] *= 1.0 + amount
         return cell
 
+    def textured(self, axis: Axis) -> PhaseProfile:
+        """The same with grains oriented along an axis."""
+        tilts = cosines_squared(self.structure, self.reflections.hkl, axis)
+        return replace(self, axis=axis, tilts=tilts)
+
+    def slope(self, axis: Axis) -> PhaseProfile:
+        """One whose curve is the derivative of `curve` by March's parameter, without texture."""
+        tilts = cosines_squared(self.structure, self.reflections.hkl, axis)
+        return replace(self, strength=self.strength * march_dollase_slope(tilts))
+
     def curve(
-        self, two_theta_deg: FloatArray, strain: FloatArray, size_deg: float, shape: FloatArray
+        self,
+        two_theta_deg: FloatArray,
+        strain: FloatArray,
+        size_deg: float,
+        shape: FloatArray,
+        march: float = 1.0,
     ) -> FloatArray:
         """Diffracted intensity of unit scale at each angle, shape (n,).
 
@@ -126,15 +153,19 @@ class PhaseProfile:
             two_theta_deg: angles in degrees, increasing, shape (n,).
             strain: as for `cell`.
             size_deg: Lorentzian width of small crystallites, FWHM = size_deg / cos(theta).
-            shape: `Instrument.vector`, shape (7,).
+            shape: `Instrument.vector`, shape (8,).
+            march: March's parameter r of a textured phase; 1 for none.
         """
         cell = self.cell(strain)
+        strength = self.strength
+        if self.axis is not None and march != 1.0:
+            strength = strength * march_dollase(self.tilts, march)
         out = np.zeros_like(two_theta_deg)
         _accumulate(
             out,
             two_theta_deg,
             self.indices,
-            self.strength,
+            strength,
             reciprocal_metric(cell),
             self.lines,
             shape,
@@ -209,7 +240,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
     Pseudo-Voigt of Thompson, Cox and Hastings (J. Appl. Cryst. 20, 79, 1987). Tails are drawn to
     6 (Gaussian) to 66 (Lorentzian) full widths, at most 5 degrees.
     """
-    zero, displacement, u, v, w, x, asymmetry = shape
+    zero, displacement, u, v, w, x, asymmetry, roughness = shape
     n = angles.shape[0]
     gauss = 2.0 * np.sqrt(np.log(2.0) / np.pi)
     four_ln2 = 4.0 * np.log(2.0)
@@ -235,6 +266,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
             lorentz = (1.0 + polarisation * cos2 * cos2) / (
                 (1.0 + polarisation) * sine * sine * cosine
             )
+            lorentz *= np.exp(-roughness / sine)
             g2 = u * tangent * tangent + v * tangent + w
             g = np.sqrt(g2 if g2 > 1e-5 else 1e-5)
             lz = x + size_deg / cosine

@@ -17,15 +17,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from matlab_ros.xrd.fit import (
-    ALIGNMENT,
-    FitResult,
-    FitSettings,
-    PhaseState,
-    Problem,
-    Solution,
-    fit_pattern,
-)
+from matlab_ros.xrd.fit import FitResult, Problem, Solution, fit_pattern
+from matlab_ros.xrd.fit_parameters import ALIGNMENT, FitSettings, PhaseState
 from matlab_ros.xrd.library import Phase
 from matlab_ros.xrd.pattern import FloatArray, Pattern
 from matlab_ros.xrd.profile import Instrument, PhaseProfile, phase_profile

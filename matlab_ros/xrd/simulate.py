@@ -11,6 +11,7 @@ import numpy as np
 from matlab_ros.xrd.pattern import FloatArray, Pattern, Radiation
 from matlab_ros.xrd.profile import Instrument, phase_profile, size_broadening_deg
 from matlab_ros.xrd.structure import Structure
+from matlab_ros.xrd.texture import Axis
 from matlab_ros.xrd.uncertainty import NOMINAL_GRAIN_UM, brindley_factor
 
 
@@ -24,12 +25,16 @@ class PhaseInMixture:
         size_nm: crystallite size by Scherrer's equation.
         strain: relative changes of the free cell constants, shape as
             `matlab_ros.xrd.profile.PhaseProfile.free`; an empty one for none.
+        axis: Miller indices of the plane that its grains turn, None for none.
+        march: March's parameter r of that texture; below 1 for plates, above for needles.
     """
 
     structure: Structure
     weight_fraction: float
     size_nm: float = 150.0
     strain: FloatArray = field(default_factory=lambda: np.empty(0))
+    axis: Axis | None = None
+    march: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,16 @@ def expected_pattern(
         scales = _FLUX_UNIT * scan.flux * weights / density * tau / mass_absorption
         for phase, scale in zip(present, scales, strict=True):
             profile = phase_profile(phase.structure, radiation, scan.end_deg, instrument)
+            if phase.axis is not None:
+                profile = profile.textured(phase.axis)
             strain = phase.strain if phase.strain.size else np.zeros(len(profile.free))
             size = (
                 size_broadening_deg(phase.size_nm, wavelength)
                 if math.isfinite(phase.size_nm)
                 else 0.0
             )
-            rate = rate + scale * profile.curve(x, strain, size, instrument.vector())
+            curve = profile.curve(x, strain, size, instrument.vector(), phase.march)
+            rate = rate + scale * curve
     return Pattern(
         two_theta_deg=x,
         counts=rate * scan.counting_time_s,

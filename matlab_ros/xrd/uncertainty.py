@@ -8,6 +8,8 @@ its size goes into the systematic uncertainty.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from matlab_ros.xrd.pattern import FloatArray
@@ -70,18 +72,26 @@ def correct_fractions(
     return corrected
 
 
-def systematic_sigma(fractions: FloatArray, uncorrected: FloatArray) -> FloatArray:
+def systematic_sigma(
+    fractions: FloatArray, uncorrected: FloatArray, corrections: Sequence[FloatArray] = ()
+) -> FloatArray:
     """Systematic standard uncertainty of weight fractions, shape (k,).
 
-    Three parts, added in squares: a floor, an intensity error proportional to W (1 - W), and the
-    whole of the absorption correction, since grains may be half or twice as large as assumed.
+    Added in squares: a floor, an intensity error proportional to W (1 - W), the whole of the
+    absorption correction, since grains may be half or twice as large as assumed, and the whole of
+    every other correction, since a model with one parameter is a crude picture of a surface or of
+    a texture.
 
     Args:
         fractions: corrected weight fractions, shape (k,).
         uncorrected: the same before the correction, shape (k,).
+        corrections: what others change in the fractions, each of shape (k,).
     """
     if fractions.size < 2:
         return np.zeros(fractions.size)
     intensity = INTENSITY_ERROR * fractions * (1.0 - fractions)
     absorption = fractions - uncorrected
-    return np.sqrt(FLOOR**2 + intensity**2 + absorption**2)
+    variance = FLOOR**2 + intensity**2 + absorption**2
+    for correction in corrections:
+        variance = variance + correction**2
+    return np.asarray(np.sqrt(variance), dtype=np.float64)
