@@ -51,17 +51,17 @@ class MutuallyExclusiveCallbackGroup(CallbackGroup):
 
     def __init__(self) -> None:
         super().__init__()
-        self._active: Any = None
+        self._rclpy_active: Any = None
 
     def can_execute(self, entity: Any) -> bool:
-        return self._active is None
+        return self._rclpy_active is None
 
     def beginning_execution(self, entity: Any) -> bool:
-        if self._active is not None:
+        if self._rclpy_active is not None:
             return False
-        self._active = entity
+        self._rclpy_active = entity
         return True
 
     def ending_execution(self, entity: Any) -> None:
-        if self._active is entity:
-            self._active = None
+        if self._rclpy_active is entity:
+            self._rclpy_active = None

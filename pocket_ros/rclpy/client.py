@@ -38,7 +38,7 @@ class Client(Executable):
         *,
         query_timeout_sec: float | None = None,
     ) -> None:
-        super().__init__(node._inbox, callback_group)
+        super().__init__(node._rclpy_inbox, callback_group)
         self.context = node.context
         self._node = node
         self.srv_type = srv_type

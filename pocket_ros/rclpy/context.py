@@ -17,7 +17,7 @@ from ..session import open_session
 from ._core import arguments
 from ._core.graph import Graph
 from ._core.ready import LOCK
-from .exceptions import NotInitializedException
+from .exceptions import InvalidHandle, NotInitializedException, RCLError
 
 if TYPE_CHECKING:
     from .executors import Executor
@@ -142,7 +142,7 @@ class Context:
             callbacks, self._callbacks = self._callbacks, []
         with LOCK:
             for executor in list(self._executors):
-                executor._wake_locked()
+                executor._rclpy_wake_locked()
             sleepers = list(self._sleepers)
         for wake in sleepers:
             wake()
@@ -175,6 +175,11 @@ class Context:
     def _remove_sleeper(self, wake: Callable[[], None]) -> None:
         with LOCK:
             self._sleepers.discard(wake)
+
+    def _overtook(self, error: BaseException) -> bool:
+        """Return whether an error only tells that work went on while the context was shut down."""
+        errors = (RCLError, InvalidHandle, NotInitializedException, zenoh.ZError)
+        return not self._up and isinstance(error, errors)
 
     def _live_session(self) -> zenoh.Session:
         """Return the session; NotInitializedException where the context is not up."""

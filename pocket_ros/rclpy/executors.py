@@ -59,24 +59,29 @@ async def await_or_execute(callback: Any, *args: Any) -> Any:
 
 
 class Executor:
-    """Base of executors: nodes, tasks and the choice of what comes next."""
+    """Base of executors: nodes, tasks and the choice of what comes next.
+
+    A subclass may use all names but ``_rclpy_...``.
+    """
 
     def __init__(self, *, context: Context | None = None) -> None:
-        self._context = get_default_context() if context is None else context
-        self._nodes: list[Node] = []
-        self._tasks: list[tuple[int, int, Task[Any]]] = []
-        self._task_numbers = itertools.count()
-        self._changed = threading.Condition(LOCK)
-        self._is_shutdown = False
+        self._rclpy_context = get_default_context() if context is None else context
+        self._rclpy_nodes: list[Node] = []
+        self._rclpy_tasks: list[tuple[int, int, Task[Any]]] = []
+        self._rclpy_task_numbers = itertools.count()
+        self._rclpy_changed = threading.Condition(LOCK)
+        self._rclpy_is_shutdown = False
         # Threads that execute an item; an interrupt may come before one signs off.
-        self._busy: set[int] = set()
-        self._context._add_executor(self)
+        self._rclpy_busy: set[int] = set()
+        # A name of rclpy that others' code reads.
+        self._context = self._rclpy_context
+        self._rclpy_context._add_executor(self)
         _living.add(self)
 
     @property
     def context(self) -> Context:
         """The context that it belongs to."""
-        return self._context
+        return self._rclpy_context
 
     def __enter__(self) -> Executor:
         return self
@@ -89,29 +94,29 @@ class Executor:
     def add_node(self, node: Node) -> bool:
         """Take over a node; False if it has it already."""
         with LOCK:
-            if node in self._nodes:
+            if node in self._rclpy_nodes:
                 return False
-            previous = node._inbox.executor
-            if previous is not None and node in previous._nodes:
-                previous._nodes.remove(node)
-            self._nodes.append(node)
-            node._inbox.executor = self
-            self._wake_locked()
+            previous = node._rclpy_inbox.executor
+            if previous is not None and node in previous._rclpy_nodes:
+                previous._rclpy_nodes.remove(node)
+            self._rclpy_nodes.append(node)
+            node._rclpy_inbox.executor = self
+            self._rclpy_wake_locked()
         return True
 
     def remove_node(self, node: Node) -> None:
         """Let a node go. What is ready there stays there."""
         with LOCK:
-            if node in self._nodes:
-                self._nodes.remove(node)
-                if node._inbox.executor is self:
-                    node._inbox.executor = None
-            self._wake_locked()
+            if node in self._rclpy_nodes:
+                self._rclpy_nodes.remove(node)
+                if node._rclpy_inbox.executor is self:
+                    node._rclpy_inbox.executor = None
+            self._rclpy_wake_locked()
 
     def get_nodes(self) -> list[Node]:
         """Return its nodes."""
         with LOCK:
-            return list(self._nodes)
+            return list(self._rclpy_nodes)
 
     # Tasks
 
@@ -120,67 +125,67 @@ class Executor:
     ) -> Task[Any]:
         """Run a function or coroutine in this executor, outside all callback groups."""
         task: Task[Any] = Task(callback, args, kwargs, executor=self)
-        self._schedule(task, fresh=True)
+        self._rclpy_schedule(task, fresh=True)
         return task
 
     def create_future(self) -> Future[Any]:
         """Return a future whose callbacks run in this executor."""
         return Future(executor=self)
 
-    def _schedule(self, task: Task[Any], *, fresh: bool = False) -> None:
+    def _rclpy_schedule(self, task: Task[Any], *, fresh: bool = False) -> None:
         arrival = ready.next_arrival() if fresh else ready.current_arrival()
         with LOCK:
-            heapq.heappush(self._tasks, (arrival, next(self._task_numbers), task))
-            self._notify_work()
+            heapq.heappush(self._rclpy_tasks, (arrival, next(self._rclpy_task_numbers), task))
+            self._rclpy_notify_work()
 
     # The choice. All with LOCK held.
 
-    def _notify_work(self) -> None:
-        self._changed.notify()
+    def _rclpy_notify_work(self) -> None:
+        self._rclpy_changed.notify()
 
-    def _notify_timers(self) -> None:
-        self._changed.notify()
+    def _rclpy_notify_timers(self) -> None:
+        self._rclpy_changed.notify()
 
-    def _wake_locked(self) -> None:
-        self._changed.notify_all()
+    def _rclpy_wake_locked(self) -> None:
+        self._rclpy_changed.notify_all()
 
-    def _promote_due_timers(self) -> None:
-        for node in self._nodes:
-            node._inbox.promote_due_timers()
+    def _rclpy_promote_due_timers(self) -> None:
+        for node in self._rclpy_nodes:
+            node._rclpy_inbox.promote_due_timers()
 
-    def _next_deadline(self) -> int | None:
+    def _rclpy_next_deadline(self) -> int | None:
         deadlines = [
             deadline
-            for node in self._nodes
-            if (deadline := node._inbox.next_deadline()) is not None
+            for node in self._rclpy_nodes
+            if (deadline := node._rclpy_inbox.next_deadline()) is not None
         ]
         return min(deadlines, default=None)
 
-    def _pick(self) -> _Item | None:
+    def _rclpy_pick(self) -> _Item | None:
         """Take the item that arrived first among those that may run now."""
         best: Executable | None = None
         best_arrival = 0
-        for node in self._nodes:
-            for entity in node._inbox.ready:
+        for node in self._rclpy_nodes:
+            for entity in node._rclpy_inbox.ready:
                 arrival = entity._items[0][0]
                 if best is None or arrival < best_arrival:
                     group = entity.callback_group
                     if group is None or group.can_execute(entity):
                         best, best_arrival = entity, arrival
-        if self._tasks and (best is None or self._tasks[0][0] <= best_arrival):
-            arrival, _, task = heapq.heappop(self._tasks)
-            self._busy.add(threading.get_ident())
+        if self._rclpy_tasks and (best is None or self._rclpy_tasks[0][0] <= best_arrival):
+            arrival, _, task = heapq.heappop(self._rclpy_tasks)
+            self._rclpy_busy.add(threading.get_ident())
             return arrival, None, task
         if best is None:
             return None
         group = best.callback_group
         if group is not None:
             group.beginning_execution(best)
-        self._busy.add(threading.get_ident())
+        self._rclpy_busy.add(threading.get_ident())
         arrival, data = best._take_locked()
         return arrival, best, data
 
-    def _next_item(
+    def _rclpy_next_item(
         self, deadline_ns: int | None, reached: Callable[[], bool] | None = None
     ) -> _Item:
         """Wait for an item. Raises one of this module's exceptions where none comes."""
@@ -188,31 +193,31 @@ class Executor:
             while True:
                 if reached is not None and reached():
                     raise ConditionReachedException
-                if self._is_shutdown:
+                if self._rclpy_is_shutdown:
                     raise ShutdownException
-                if not self._context.ok():
+                if not self._rclpy_context.ok():
                     raise ExternalShutdownException
-                self._promote_due_timers()
-                item = self._pick()
+                self._rclpy_promote_due_timers()
+                item = self._rclpy_pick()
                 if item is not None:
                     return item
-                self._wait_locked(deadline_ns)
+                self._rclpy_wait_locked(deadline_ns)
 
-    def _wait_locked(self, deadline_ns: int | None) -> None:
+    def _rclpy_wait_locked(self, deadline_ns: int | None) -> None:
         now = time.monotonic_ns()
         if deadline_ns is not None and now >= deadline_ns:
             raise TimeoutException
-        timer = self._next_deadline()
+        timer = self._rclpy_next_deadline()
         moments = [moment for moment in (deadline_ns, timer) if moment is not None]
         seconds = max(0, min(moments) - now) * 1e-9 if moments else None
         if _LONGEST_WAIT_SEC is not None:
             seconds = _LONGEST_WAIT_SEC if seconds is None else min(seconds, _LONGEST_WAIT_SEC)
-        self._changed.wait(seconds)
+        self._rclpy_changed.wait(seconds)
 
     # Execution, without LOCK.
 
-    def _run(self, item: _Item) -> None:
-        """Execute an item; raises what its callback raised."""
+    def _rclpy_run(self, item: _Item) -> None:
+        """Execute an item; raises what its callback raised, unless a shutdown was the cause."""
         arrival, entity, data = item
         del item
         ready.set_current_arrival(arrival)
@@ -226,46 +231,49 @@ class Executor:
                 outcome = entity._execute(data)
                 if inspect.iscoroutine(outcome):
                     suspended = True
-                    self._run_coroutine(entity, outcome)
+                    self._rclpy_run_coroutine(entity, outcome)
+        except Exception as error:
+            if not self._rclpy_context._overtook(error):
+                raise
         finally:
             ready.set_current_arrival(0)
             # Dropping objects of zenoh is work too, which the end of the process must wait for.
             data = None
             with LOCK:
-                self._busy.discard(threading.get_ident())
+                self._rclpy_busy.discard(threading.get_ident())
                 if entity is not None and not suspended:
-                    self._release_locked(entity)
-                if self._is_shutdown:
-                    self._changed.notify_all()
+                    self._rclpy_release_locked(entity)
+                if self._rclpy_is_shutdown:
+                    self._rclpy_changed.notify_all()
 
-    def _run_coroutine(self, entity: Executable, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def _rclpy_run_coroutine(self, entity: Executable, coroutine: Coroutine[Any, Any, Any]) -> None:
         task: Task[Any] = Task(coroutine, executor=self)
 
         def release() -> None:
             with LOCK:
-                self._release_locked(entity)
+                self._rclpy_release_locked(entity)
 
         task._add_wakeup(release)
         task()
         if task.done() and task._exception is not None:
             raise task._exception
 
-    def _release_locked(self, entity: Executable) -> None:
+    def _rclpy_release_locked(self, entity: Executable) -> None:
         if entity.callback_group is not None:
             entity.callback_group.ending_execution(entity)
             if entity._inbox.ready:
-                self._notify_work()
+                self._rclpy_notify_work()
 
     # Spinning
 
     def spin(self) -> None:
         """Execute callbacks until the context or the executor is shut down."""
-        while self._context.ok() and not self._is_shutdown:
-            self._spin_once(None)
+        while self._rclpy_context.ok() and not self._rclpy_is_shutdown:
+            self._rclpy_spin_once(None)
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Wait for one callback and execute it; negative or no timeout waits for ever."""
-        self._spin_once(_deadline(timeout_sec))
+        self._rclpy_spin_once(_deadline(timeout_sec))
 
     def spin_until_future_complete(
         self, future: Future[Any], timeout_sec: float | None = None
@@ -274,8 +282,8 @@ class Executor:
         deadline = _deadline(timeout_sec)
         future._add_wakeup(self.wake)
         try:
-            while self._context.ok() and not self._is_shutdown and not future.done():
-                self._spin_once(deadline, future.done)
+            while self._rclpy_context.ok() and not self._rclpy_is_shutdown and not future.done():
+                self._rclpy_spin_once(deadline, future.done)
                 if deadline is not None and time.monotonic_ns() >= deadline:
                     return
         finally:
@@ -287,11 +295,11 @@ class Executor:
         """Execute one callback, unless the future is done before."""
         future._add_wakeup(self.wake)
         try:
-            self._spin_once(_deadline(timeout_sec), future.done)
+            self._rclpy_spin_once(_deadline(timeout_sec), future.done)
         finally:
             future._remove_wakeup(self.wake)
 
-    def _spin_once(
+    def _rclpy_spin_once(
         self, deadline_ns: int | None, reached: Callable[[], bool] | None = None
     ) -> None:
         raise NotImplementedError
@@ -299,24 +307,24 @@ class Executor:
     def wake(self) -> None:
         """Let whoever waits here look again."""
         with LOCK:
-            self._wake_locked()
+            self._rclpy_wake_locked()
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Stop executing and wait for callbacks that run; False if they took longer."""
         deadline = _deadline(timeout_sec)
         with LOCK:
-            self._is_shutdown = True
-            self._wake_locked()
-            while self._busy - {threading.get_ident()}:
+            self._rclpy_is_shutdown = True
+            self._rclpy_wake_locked()
+            while self._rclpy_busy - {threading.get_ident()}:
                 remaining = None if deadline is None else (deadline - time.monotonic_ns()) * 1e-9
                 if remaining is not None and remaining <= 0:
                     return False
-                self._changed.wait(remaining)
-            for node in self._nodes:
-                if node._inbox.executor is self:
-                    node._inbox.executor = None
-            self._nodes.clear()
-            tasks, self._tasks = self._tasks, []
+                self._rclpy_changed.wait(remaining)
+            for node in self._rclpy_nodes:
+                if node._rclpy_inbox.executor is self:
+                    node._rclpy_inbox.executor = None
+            self._rclpy_nodes.clear()
+            tasks, self._rclpy_tasks = self._rclpy_tasks, []
         for _, _, task in tasks:
             task.cancel()
         return True
@@ -330,16 +338,16 @@ def _deadline(timeout_sec: float | None) -> int | None:
 class SingleThreadedExecutor(Executor):
     """Runs callbacks in the thread that spins."""
 
-    def _spin_once(
+    def _rclpy_spin_once(
         self, deadline_ns: int | None, reached: Callable[[], bool] | None = None
     ) -> None:
         try:
-            item = self._next_item(deadline_ns, reached)
+            item = self._rclpy_next_item(deadline_ns, reached)
         except (TimeoutException, ShutdownException, ConditionReachedException):
             return
         held = [item]
         del item
-        self._run(held.pop())
+        self._rclpy_run(held.pop())
 
 
 class MultiThreadedExecutor(Executor):
@@ -350,119 +358,125 @@ class MultiThreadedExecutor(Executor):
 
     def __init__(self, num_threads: int | None = None, *, context: Context | None = None) -> None:
         super().__init__(context=context)
-        self._num_threads = num_threads or os.cpu_count() or 2
-        self._threads: list[threading.Thread] = []
-        self._work = threading.Condition(LOCK)
-        self._free_running = 0
-        self._handed: deque[_Item] = deque()
-        self._errors: deque[BaseException] = deque()
+        self._rclpy_num_threads = num_threads or os.cpu_count() or 2
+        self._rclpy_threads: list[threading.Thread] = []
+        self._rclpy_work = threading.Condition(LOCK)
+        self._rclpy_free_running = 0
+        self._rclpy_handed: deque[_Item] = deque()
+        self._rclpy_errors: deque[BaseException] = deque()
 
-    def _notify_work(self) -> None:
-        if self._free_running:
-            self._work.notify()
+    def _rclpy_notify_work(self) -> None:
+        if self._rclpy_free_running:
+            self._rclpy_work.notify()
         else:
-            self._changed.notify()
+            self._rclpy_changed.notify()
 
-    def _wake_locked(self) -> None:
-        self._changed.notify_all()
-        self._work.notify_all()
+    def _rclpy_wake_locked(self) -> None:
+        self._rclpy_changed.notify_all()
+        self._rclpy_work.notify_all()
 
-    def _start_threads(self) -> None:
-        while len(self._threads) < self._num_threads:
+    def _rclpy_start_threads(self) -> None:
+        while len(self._rclpy_threads) < self._rclpy_num_threads:
             # Daemons, so that a process that forgets to shut down ends all the same.
             thread = threading.Thread(
-                target=self._work_loop, name=f"executor-{len(self._threads)}", daemon=True
+                target=self._rclpy_work_loop,
+                name=f"executor-{len(self._rclpy_threads)}",
+                daemon=True,
             )
-            self._threads.append(thread)
+            self._rclpy_threads.append(thread)
             thread.start()
 
-    def _take_work(self) -> _Item:
+    def _rclpy_take_work(self) -> _Item:
         """Wait for the next item; ShutdownException when the executor is shut down."""
         with LOCK:
-            while not self._is_shutdown:
+            while not self._rclpy_is_shutdown:
                 item = None
-                if self._handed:
-                    item = self._handed.popleft()
-                    self._busy.add(threading.get_ident())
-                elif self._free_running and self._context.ok():
-                    item = self._pick()
+                if self._rclpy_handed:
+                    item = self._rclpy_handed.popleft()
+                    self._rclpy_busy.add(threading.get_ident())
+                elif self._rclpy_free_running and self._rclpy_context.ok():
+                    item = self._rclpy_pick()
                 if item is not None:
-                    if self._tasks or any(node._inbox.ready for node in self._nodes):
-                        self._notify_work()
+                    if self._rclpy_tasks or any(
+                        node._rclpy_inbox.ready for node in self._rclpy_nodes
+                    ):
+                        self._rclpy_notify_work()
                     return item
-                self._work.wait()
+                self._rclpy_work.wait()
         raise ShutdownException
 
-    def _work_loop(self) -> None:
+    def _rclpy_work_loop(self) -> None:
         while True:
             try:
-                self._run(self._take_work())
+                self._rclpy_run(self._rclpy_take_work())
             except ShutdownException:
                 return
             except BaseException as error:
                 with LOCK:
-                    self._errors.append(error)
-                    self._changed.notify_all()
+                    self._rclpy_errors.append(error)
+                    self._rclpy_changed.notify_all()
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Stop executing, wait for callbacks that run and end the threads."""
         ended = super().shutdown(timeout_sec)
         if ended:
-            for thread in self._threads:
+            for thread in self._rclpy_threads:
                 if thread is not threading.current_thread():
                     thread.join(_LONGEST_JOIN_SEC)
         return ended
 
-    def _raise_error(self) -> None:
-        if self._errors:
-            raise self._errors.popleft()
+    def _rclpy_raise_error(self) -> None:
+        if self._rclpy_errors:
+            raise self._rclpy_errors.popleft()
 
-    def _spin_once(
+    def _rclpy_spin_once(
         self, deadline_ns: int | None, reached: Callable[[], bool] | None = None
     ) -> None:
-        self._start_threads()
+        self._rclpy_start_threads()
         try:
-            item = self._next_item(deadline_ns, reached)
+            item = self._rclpy_next_item(deadline_ns, reached)
         except (TimeoutException, ShutdownException, ConditionReachedException):
-            self._raise_error()
+            self._rclpy_raise_error()
             return
         with LOCK:
-            self._busy.discard(threading.get_ident())
-            self._handed.append(item)
-            self._work.notify()
-        self._raise_error()
+            self._rclpy_busy.discard(threading.get_ident())
+            self._rclpy_handed.append(item)
+            self._rclpy_work.notify()
+        self._rclpy_raise_error()
 
     def spin(self) -> None:
-        self._spin_freely(None, None)
+        self._rclpy_spin_freely(None, None)
 
     def spin_until_future_complete(
         self, future: Future[Any], timeout_sec: float | None = None
     ) -> None:
         future._add_wakeup(self.wake)
         try:
-            self._spin_freely(_deadline(timeout_sec), future.done)
+            self._rclpy_spin_freely(_deadline(timeout_sec), future.done)
         finally:
             future._remove_wakeup(self.wake)
 
-    def _spin_freely(self, deadline_ns: int | None, reached: Callable[[], bool] | None) -> None:
-        self._start_threads()
+    def _rclpy_spin_freely(
+        self, deadline_ns: int | None, reached: Callable[[], bool] | None
+    ) -> None:
+        self._rclpy_start_threads()
         with LOCK:
-            if self._is_shutdown or not self._context.ok():
+            if self._rclpy_is_shutdown or not self._rclpy_context.ok():
                 return
-            self._free_running += 1
-            self._work.notify_all()
+            self._rclpy_free_running += 1
+            self._rclpy_work.notify_all()
             try:
-                while not self._is_shutdown and not (reached is not None and reached()):
-                    self._raise_error()
-                    if not self._context.ok():
+                while not self._rclpy_is_shutdown and not (reached is not None and reached()):
+                    self._rclpy_raise_error()
+                    if not self._rclpy_context.ok():
                         raise ExternalShutdownException
-                    self._promote_due_timers()
-                    self._wait_locked(deadline_ns)
+                    self._rclpy_promote_due_timers()
+                    self._rclpy_wait_locked(deadline_ns)
             except TimeoutException:
                 return
             finally:
-                self._free_running -= 1
-            self._raise_error()
+                self._rclpy_free_running -= 1
+            self._rclpy_raise_error()
 
 
 def _shut_down_all() -> None:

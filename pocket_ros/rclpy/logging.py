@@ -7,8 +7,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class LoggingSeverity(IntEnum):
@@ -31,6 +32,22 @@ _COLOURS = {
 }
 _FORMAT = "[{severity}] [{time}] [{name}]: {message}"
 _levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
+
+
+class Record(NamedTuple):
+    """One message and where it was logged."""
+
+    name: str
+    severity: LoggingSeverity
+    message: str
+    stamp_ns: int
+    file: str
+    function: str
+    line: int
+
+
+_Listener = Callable[[Record], None]
+_listeners: dict[str, _Listener] = {}
 _lock = threading.Lock()
 _write_lock = threading.Lock()
 
@@ -40,20 +57,42 @@ def _coloured() -> bool:
     return wish == "1" if wish else sys.stderr.isatty()
 
 
-def _emit(name: str, severity: LoggingSeverity, message: str, caller: Any) -> None:
-    stamp = time.time_ns()
+def _add_listener(name: str, listener: _Listener) -> None:
+    """Call back with all that the logger ``name`` and its children log, unless somebody does."""
+    with _lock:
+        _listeners.setdefault(name, listener)
+
+
+def _remove_listener(name: str, listener: _Listener) -> None:
+    with _lock:
+        if _listeners.get(name) == listener:
+            del _listeners[name]
+
+
+def _tell(record: Record) -> None:
+    name = record.name if _listeners else ""
+    while name:
+        listener = _listeners.get(name)
+        if listener is not None:
+            listener(record)
+            return
+        name = name.rpartition(".")[0]
+
+
+def _emit(record: Record) -> None:
+    stamp = record.stamp_ns
     seconds, nanoseconds = divmod(stamp, 1_000_000_000)
-    code = caller.f_code
+    severity = record.severity
     text = os.environ.get("RCUTILS_CONSOLE_OUTPUT_FORMAT", _FORMAT)
     for field, value in (
         ("{severity}", severity.name),
         ("{time_as_nanoseconds}", str(stamp)),
         ("{time}", f"{seconds}.{nanoseconds:09d}"),
-        ("{name}", name),
-        ("{function_name}", code.co_name),
-        ("{file_name}", code.co_filename),
-        ("{line_number}", str(caller.f_lineno)),
-        ("{message}", message),
+        ("{name}", record.name),
+        ("{function_name}", record.function),
+        ("{file_name}", record.file),
+        ("{line_number}", str(record.line)),
+        ("{message}", record.message),
     ):
         text = text.replace(field, value)
     if _coloured():
@@ -101,7 +140,7 @@ class RcutilsLogger:
         a clock) count for each line of code that logs.
         """
         severity = LoggingSeverity(severity)
-        caller = inspect.currentframe()
+        caller: Any = inspect.currentframe()
         while caller is not None and caller.f_code.co_filename == __file__:
             caller = caller.f_back
         if kwargs and not self._passes(caller, kwargs):
@@ -109,7 +148,17 @@ class RcutilsLogger:
         name = kwargs.get("name", self.name)
         if severity < get_logger_effective_level(name):
             return False
-        _emit(name, severity, str(message), caller)
+        record = Record(
+            name,
+            severity,
+            str(message),
+            time.time_ns(),
+            caller.f_code.co_filename,
+            caller.f_code.co_name,
+            caller.f_lineno,
+        )
+        _emit(record)
+        _tell(record)
         return True
 
     def _passes(self, caller: Any, kwargs: dict[str, Any]) -> bool:

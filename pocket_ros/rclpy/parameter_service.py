@@ -66,7 +66,7 @@ class ParameterService:
     def _list(self, request: Any, response: Any) -> Any:
         found: list[str] = []
         prefixes: list[str] = []
-        for name in self._node._parameters.names():
+        for name in self._node._rclpy_parameters.names():
             if not _is_listed(name, list(request.prefixes), request.depth):
                 continue
             found.append(name)
@@ -78,14 +78,14 @@ class ParameterService:
         return response
 
     def _set(self, request: Any, response: Any) -> Any:
-        response.results = self._node._parameters.set_one_by_one(
+        response.results = self._node._rclpy_parameters.set_one_by_one(
             [Parameter.from_parameter_msg(message) for message in request.parameters],
             raising=False,
         )
         return response
 
     def _set_atomically(self, request: Any, response: Any) -> Any:
-        response.result = self._node._parameters.set_atomically(
+        response.result = self._node._rclpy_parameters.set_atomically(
             [Parameter.from_parameter_msg(message) for message in request.parameters],
             raising=False,
         )

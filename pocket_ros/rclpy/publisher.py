@@ -51,16 +51,16 @@ class Publisher(Generic[MsgT]):
     """Sends messages to a topic. :meth:`publish` may be called from any thread."""
 
     def __init__(self, node: Node, msg_type: type[MsgT], topic: str, qos: QoSProfile) -> None:
-        self._node = node
+        self._rclpy_node = node
         self.msg_type = msg_type
         self.topic = topic
         self.qos_profile = qos
-        self._endpoint = Endpoint(node, wire.PUBLISHER, topic, msg_type, qos)
-        self._publisher = _declare(self._endpoint, qos)
-        self._lock = threading.Lock()
-        self._sequence_number = 0
-        self._destroyed = False
-        self._endpoint.announce()
+        self._rclpy_endpoint = Endpoint(node, wire.PUBLISHER, topic, msg_type, qos)
+        self._rclpy_publisher = _declare(self._rclpy_endpoint, qos)
+        self._rclpy_lock = threading.Lock()
+        self._rclpy_sequence_number = 0
+        self._rclpy_destroyed = False
+        self._rclpy_endpoint.announce()
 
     def publish(self, msg: MsgT | bytes) -> None:
         """Send a message, or one that is serialised already.
@@ -73,29 +73,29 @@ class Publisher(Generic[MsgT]):
             raw = msg
         else:
             raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
-        if self._destroyed:
+        if self._rclpy_destroyed:
             raise InvalidHandle(f"the publisher of {self.topic} was destroyed")
-        gid = self._endpoint.gid
-        with self._lock:
-            self._sequence_number += 1
+        gid = self._rclpy_endpoint.gid
+        with self._rclpy_lock:
+            self._rclpy_sequence_number += 1
             try:
-                self._publisher.put(
-                    raw, attachment=wire.pack_attachment(self._sequence_number, gid)
+                self._rclpy_publisher.put(
+                    raw, attachment=wire.pack_attachment(self._rclpy_sequence_number, gid)
                 )
             except zenoh.ZError as error:
                 raise RCLError(f"Failed to publish on {self.topic}: {error}") from error
 
-    def _publish_unless_down(self, msg: MsgT) -> None:
+    def _rclpy_publish_unless_down(self, msg: MsgT | bytes) -> None:
         """Send a message of the runtime's own, which nobody misses after a shutdown."""
         try:
             self.publish(msg)
         except RCLError:
-            if self._node.context.ok():
+            if self._rclpy_node.context.ok():
                 raise
 
     def get_subscription_count(self) -> int:
         """Return how many subscriptions there are to its topic and type."""
-        entities = self._node.context._live_graph().entities(wire.SUBSCRIPTION, self.topic)
+        entities = self._rclpy_node.context._live_graph().entities(wire.SUBSCRIPTION, self.topic)
         return sum(entity.type_hash == self.msg_type._type_hash for entity in entities)
 
     @property
@@ -112,9 +112,9 @@ class Publisher(Generic[MsgT]):
 
     def destroy(self) -> None:
         """Leave the topic."""
-        if not self._destroyed:
-            self._destroyed = True
-            self._endpoint.withdraw(self._publisher)
+        if not self._rclpy_destroyed:
+            self._rclpy_destroyed = True
+            self._rclpy_endpoint.withdraw(self._rclpy_publisher)
 
     def __enter__(self) -> Publisher[MsgT]:
         return self

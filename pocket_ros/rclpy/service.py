@@ -45,7 +45,7 @@ class ServiceServer(Executable):
         callback_group: CallbackGroup | None,
         qos: QoSProfile,
     ) -> None:
-        super().__init__(node._inbox, callback_group)
+        super().__init__(node._rclpy_inbox, callback_group)
         self._context = node.context
         self.srv_type = srv_type
         self.srv_name = srv_name

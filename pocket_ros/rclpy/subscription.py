@@ -89,7 +89,7 @@ class Subscription(Executable, Generic[MsgT]):
         raw: bool,
     ) -> None:
         depth = None if qos.history is HistoryPolicy.KEEP_ALL else max(1, qos.depth)
-        super().__init__(node._inbox, callback_group, depth)
+        super().__init__(node._rclpy_inbox, callback_group, depth)
         self._node = node
         self.msg_type = msg_type
         self.topic = topic

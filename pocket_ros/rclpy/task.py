@@ -127,7 +127,7 @@ class Future(Generic[T]):
         executor = None if self._executor is None else self._executor()
         for callback in callbacks:
             if executor is not None:
-                executor._schedule(Task(callback, (self,), executor=executor))
+                executor._rclpy_schedule(Task(callback, (self,), executor=executor))
             else:
                 callback(self)
 
@@ -197,6 +197,6 @@ class Task(Future[T]):
         executor = None if self._executor is None else self._executor()
         if isinstance(awaited, Future):
             if executor is not None:
-                awaited._add_wakeup(lambda: executor._schedule(self))
+                awaited._add_wakeup(lambda: executor._rclpy_schedule(self))
         elif executor is not None:
-            executor._schedule(self, fresh=True)
+            executor._rclpy_schedule(self, fresh=True)

@@ -48,6 +48,59 @@ def test_signal_ends_a_spinning_node(peer, executor, number, words):
     assert process.exit_code() == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM between processes")
+@pytest.mark.parametrize("executor", ["SingleThreadedExecutor()", "MultiThreadedExecutor(4)"])
+def test_signal_in_mid_work_ends_a_node_quietly(peer, executor):
+    process = peer(f"""
+        import rclpy
+        from example_interfaces.action import Fibonacci
+        from rclpy.action import ActionClient, ActionServer
+        from rclpy.callback_groups import ReentrantCallbackGroup
+        from rclpy.executors import (
+            ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+        )
+        from std_msgs.msg import String
+        rclpy.init()
+        node = rclpy.create_node("busy")
+        publisher = node.create_publisher(String, "x", 10)
+
+        def work():
+            publisher.publish(String())
+
+        def go_on():
+            print("ready", flush=True)
+            while True:
+                work()
+
+        def execute(goal):
+            feedback = Fibonacci.Feedback()
+            while True:
+                goal.publish_feedback(feedback)
+
+        group = ReentrantCallbackGroup()
+        executor = {executor}
+        executor.add_node(node)
+        if isinstance(executor, MultiThreadedExecutor):
+            server = ActionServer(node, Fibonacci, "f", execute, callback_group=group)
+            client = ActionClient(node, Fibonacci, "f", callback_group=group)
+            client.wait_for_server()
+            client.send_goal_async(Fibonacci.Goal())
+            node.create_timer(0.0001, work, group)
+        node.create_timer(0.1, go_on, group)
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    """)
+    assert process.line() == "ready"
+    process.signal(signal.SIGTERM)
+    assert process.exit_code() == 0, "".join(process.stderr)
+    assert process.stderr == []
+
+
 @pytest.mark.parametrize("executor", ["SingleThreadedExecutor()", "MultiThreadedExecutor(4)"])
 def test_process_that_forgets_to_shut_down_ends(peer, executor):
     process = peer(f"""

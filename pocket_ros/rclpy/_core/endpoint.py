@@ -33,7 +33,7 @@ class Endpoint:
         self.token = wire.endpoint_token(
             domain_id,
             context._zid,
-            node._id,
+            node._rclpy_id,
             next(context._ids),
             kind,
             context._arguments.enclave,

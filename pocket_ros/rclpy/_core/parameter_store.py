@@ -54,8 +54,8 @@ class ParameterStore:
         self.overrides = overrides
         self.allow_undeclared = allow_undeclared
         self._announce = announce
-        self._parameters: dict[str, Parameter] = {}
-        self._descriptors: dict[str, Any] = {}
+        self.parameters: dict[str, Parameter] = {}
+        self.descriptors: dict[str, Any] = {}
         self.pre_set: list[PreSet] = []
         self.validate: list[Validate] = []
         self.post_set: list[PostSet] = []
@@ -69,7 +69,7 @@ class ParameterStore:
         if not name or name.startswith(".") or name.endswith("."):
             raise InvalidParameterException(name)
         with self.lock:
-            if name in self._parameters:
+            if name in self.parameters:
                 raise ParameterAlreadyDeclaredException([name])
             declared_type, value = _split_declaration(value)
             descriptor = default_descriptor() if descriptor is None else descriptor
@@ -86,14 +86,14 @@ class ParameterStore:
             parameter = Parameter(name, type_, value)
             if declared_type is None and not descriptor.dynamic_typing:
                 descriptor.type = parameter.type_.value
-            self._descriptors[name] = descriptor
+            self.descriptors[name] = descriptor
             try:
                 if value is not None:
                     self._check_new(parameter)
             except BaseException:
-                del self._descriptors[name]
+                del self.descriptors[name]
                 raise
-            self._parameters[name] = parameter
+            self.parameters[name] = parameter
         if parameter.type_ is not Parameter.Type.NOT_SET:
             for callback in self.post_set:
                 callback([parameter])
@@ -101,7 +101,7 @@ class ParameterStore:
         return parameter
 
     def _check_new(self, parameter: Parameter) -> None:
-        descriptor = self._descriptors[parameter.name]
+        descriptor = self.descriptors[parameter.name]
         if not descriptor.dynamic_typing and descriptor.type != parameter.type_.value:
             expected = Parameter.Type(descriptor.type)
             raise InvalidParameterTypeException(parameter, f"expecting type '{expected.name}'")
@@ -114,12 +114,12 @@ class ParameterStore:
     def undeclare(self, name: str) -> None:
         """Forget a parameter."""
         with self.lock:
-            if name not in self._parameters:
+            if name not in self.parameters:
                 raise ParameterNotDeclaredException(name)
-            if self._descriptors[name].read_only:
+            if self.descriptors[name].read_only:
                 raise ParameterImmutableException(name)
-            parameter = self._parameters.pop(name)
-            del self._descriptors[name]
+            parameter = self.parameters.pop(name)
+            del self.descriptors[name]
         self._announce([], [], [parameter])
 
     # Reading
@@ -127,28 +127,28 @@ class ParameterStore:
     def names(self) -> list[str]:
         """Return the declared names."""
         with self.lock:
-            return list(self._parameters)
+            return list(self.parameters)
 
     def has(self, name: str) -> bool:
         """Return whether a parameter is declared."""
-        return name in self._parameters
+        return name in self.parameters
 
     def get(self, name: str) -> Parameter:
         """Return a parameter; ParameterException where it is not declared or has no value."""
         with self.lock:
-            parameter = self._parameters.get(name)
+            parameter = self.parameters.get(name)
             if parameter is None:
                 if self.allow_undeclared:
                     return Parameter(name, Parameter.Type.NOT_SET, None)
                 raise ParameterNotDeclaredException(name)
             unset = parameter.type_ is Parameter.Type.NOT_SET
-            if unset and not self._descriptors[name].dynamic_typing:
+            if unset and not self.descriptors[name].dynamic_typing:
                 raise ParameterUninitializedException(name)
             return parameter
 
     def get_or(self, name: str, alternative: Parameter | None) -> Parameter:
         """Return a parameter, or the alternative where it is not declared or has no value."""
-        parameter = self._parameters.get(name)
+        parameter = self.parameters.get(name)
         if parameter is None or parameter.type_ is Parameter.Type.NOT_SET:
             return Parameter(name) if alternative is None else alternative
         return parameter
@@ -159,15 +159,15 @@ class ParameterStore:
         with self.lock:
             return {
                 name[len(start) :]: parameter
-                for name, parameter in self._parameters.items()
+                for name, parameter in self.parameters.items()
                 if name.startswith(start)
             }
 
     def type_of(self, name: str) -> Parameter.Type:
         """Return the type of a parameter's value."""
         with self.lock:
-            if name in self._parameters:
-                return self._parameters[name].type_
+            if name in self.parameters:
+                return self.parameters[name].type_
         if self.allow_undeclared:
             return Parameter.Type.NOT_SET
         raise ParameterNotDeclaredException(name)
@@ -175,8 +175,8 @@ class ParameterStore:
     def describe(self, name: str) -> Any:
         """Return a parameter's descriptor."""
         with self.lock:
-            if name in self._descriptors:
-                return self._descriptors[name]
+            if name in self.descriptors:
+                return self.descriptors[name]
         if self.allow_undeclared:
             return default_descriptor(name)
         raise ParameterNotDeclaredException(name)
@@ -184,23 +184,23 @@ class ParameterStore:
     def set_descriptor(self, name: str, descriptor: Any, alternative: Any) -> Any:
         """Replace a descriptor and, if given, the value."""
         with self.lock:
-            if name not in self._parameters:
+            if name not in self.parameters:
                 if self.allow_undeclared:
                     return default_descriptor(name)
                 raise ParameterNotDeclaredException(name)
-            old = self._descriptors[name]
+            old = self.descriptors[name]
             if old.read_only:
                 raise ParameterImmutableException(name)
-            value = self._parameters[name].value if alternative is None else alternative.value
+            value = self.parameters[name].value if alternative is None else alternative.value
             descriptor.name = name
             if not descriptor.dynamic_typing:
                 descriptor.type = Parameter("", value=value).type_.value
-            self._descriptors[name] = descriptor
+            self.descriptors[name] = descriptor
             outcome = self._check(Parameter(name, value=value), read_only_matters=False)
             if not outcome.successful:
-                self._descriptors[name] = old
+                self.descriptors[name] = old
                 raise InvalidParameterValueException(name, value, outcome.reason)
-            self._parameters[name] = Parameter(name, value=value)
+            self.parameters[name] = Parameter(name, value=value)
             return descriptor
 
     # Setting
@@ -233,18 +233,18 @@ class ParameterStore:
             deleted: list[Parameter] = []
             for parameter in parameters:
                 name = parameter.name
-                previous = self._parameters.get(name)
+                previous = self.parameters.get(name)
                 unset = previous is None or previous.type_ is Parameter.Type.NOT_SET
                 if parameter.type_ is Parameter.Type.NOT_SET:
                     if not unset and previous is not None:
                         deleted.append(previous)
-                        self._parameters.pop(name)
-                        self._descriptors.pop(name)
+                        self.parameters.pop(name)
+                        self.descriptors.pop(name)
                     continue
                 (new if unset else changed).append(parameter)
-                self._parameters[name] = parameter
-                if name not in self._descriptors:
-                    self._descriptors[name] = default_descriptor(name, type=parameter.type_.value)
+                self.parameters[name] = parameter
+                if name not in self.descriptors:
+                    self.descriptors[name] = default_descriptor(name, type=parameter.type_.value)
         for callback in self.post_set:
             callback(parameters)
         self._announce(new, changed, deleted)
@@ -254,7 +254,7 @@ class ParameterStore:
         for parameter in parameters:
             if not isinstance(parameter, Parameter):
                 raise TypeError(f"parameter must be instance of type '{Parameter!r}'")
-            if not self.allow_undeclared and parameter.name not in self._parameters:
+            if not self.allow_undeclared and parameter.name not in self.parameters:
                 if raising:
                     raise ParameterNotDeclaredException([parameter.name])
                 return parameter.name
@@ -269,7 +269,7 @@ class ParameterStore:
 
     def _check(self, parameter: Parameter, *, read_only_matters: bool) -> Any:
         """Judge a value by its parameter's descriptor."""
-        descriptor = self._descriptors.get(parameter.name)
+        descriptor = self.descriptors.get(parameter.name)
         if descriptor is None:
             return result()
         if read_only_matters and descriptor.read_only:

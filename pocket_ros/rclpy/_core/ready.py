@@ -55,7 +55,7 @@ class Inbox:
     def wake(self) -> None:
         """Tell the executor that there is work. LOCK must be held."""
         if self.executor is not None:
-            self.executor._notify_work()
+            self.executor._rclpy_notify_work()
 
     def add_timer(self, deadline_ns: int, timer: Timer) -> None:
         """Let ``timer`` become ready at a steady time. LOCK must be held."""
@@ -63,7 +63,7 @@ class Inbox:
         timer._armed = entry
         heapq.heappush(self._timers, entry)
         if self._timers[0] is entry and self.executor is not None:
-            self.executor._notify_timers()
+            self.executor._rclpy_notify_timers()
 
     def next_deadline(self) -> int | None:
         """Return the earliest steady deadline of a timer. LOCK must be held."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...idl import load
+from .._core.ready import Once
 from ..client import Client
 from ..qos import (
     QoSProfile,
@@ -17,6 +18,7 @@ from ..qos import (
     resolve,
 )
 from ..task import Future
+from . import _status
 from ._names import CANCEL_GOAL, FEEDBACK, GET_RESULT, SEND_GOAL, STATUS, check_action_type
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class ClientGoalHandle:
 
     def cancel_goal_async(self) -> Future[Any]:
         """Ask to cancel; the future's result is a CancelGoal response."""
-        return self._action_client._cancel_goal_async(self)
+        return self._action_client._rclpy_cancel_goal_async(self)
 
     def get_result(self) -> Any:
         """Wait for the end; another thread must spin. Returns ``status`` and ``result``."""
@@ -74,7 +76,7 @@ class ClientGoalHandle:
 
     def get_result_async(self) -> Future[Any]:
         """Return the future of the end; its result has ``status`` and ``result``."""
-        return self._action_client._get_result_async(self)
+        return self._action_client._rclpy_get_result_async(self)
 
 
 def _wait(future: Future[Any]) -> Any:
@@ -102,7 +104,7 @@ def _relay(source: Future[Any], target: Future[Any], convert: Callable[[Any], An
 
 
 class ActionClient:
-    """Sends goals to an action."""
+    """Sends goals to an action. A subclass may use all names but ``_rclpy_...``."""
 
     def __init__(
         self,
@@ -118,44 +120,54 @@ class ActionClient:
         status_sub_qos_profile: QoSProfile = qos_profile_action_status_default,
     ) -> None:
         check_action_type(action_type)
-        self._node = node
-        self._action_type = action_type
-        self._action_name = action_name
+        self._rclpy_node = node
+        self._rclpy_action_type = action_type
+        self._rclpy_action_name = action_name
         self.callback_group = callback_group or node.default_callback_group
-        self._lock = threading.Lock()
-        self._goal_handles: dict[bytes, weakref.ref[ClientGoalHandle]] = {}
-        self._feedback_callbacks: dict[bytes, Callable[[Any], Any]] = {}
-        self._destroyed = False
+        self._rclpy_lock = threading.Lock()
+        self._rclpy_goal_handles: dict[bytes, weakref.ref[ClientGoalHandle]] = {}
+        self._rclpy_feedback_callbacks: dict[bytes, Callable[[Any], Any]] = {}
+        self._rclpy_complain = Once(node.get_logger().error)
+        self._rclpy_destroyed = False
         impl = action_type.Impl
         cancel_type = getattr(impl, "CancelGoalService", None) or load("action_msgs/srv/CancelGoal")
-        self._goal_client = self._client(impl.SendGoalService, SEND_GOAL, goal_service_qos_profile)
-        self._cancel_client = self._client(cancel_type, CANCEL_GOAL, cancel_service_qos_profile)
-        self._result_client = self._client(
+        self._rclpy_goal_client = self._rclpy_client(
+            impl.SendGoalService, SEND_GOAL, goal_service_qos_profile
+        )
+        self._rclpy_cancel_client = self._rclpy_client(
+            cancel_type, CANCEL_GOAL, cancel_service_qos_profile
+        )
+        self._rclpy_result_client = self._rclpy_client(
             impl.GetResultService, GET_RESULT, result_service_qos_profile, _RESULT_TIMEOUT_SEC
         )
-        self._feedback_subscription = node.create_subscription(
+        self._rclpy_feedback_subscription = node.create_subscription(
             impl.FeedbackMessage,
             action_name + FEEDBACK,
-            self._on_feedback,
+            self._rclpy_on_feedback,
             feedback_sub_qos_profile or QoSProfile(depth=10),
             callback_group=self.callback_group,
         )
-        self._status_subscription = node.create_subscription(
+        self._rclpy_status_subscription = node.create_subscription(
             load("action_msgs/msg/GoalStatusArray"),
             action_name + STATUS,
-            self._on_status,
+            self._rclpy_on_status,
             status_sub_qos_profile,
             callback_group=self.callback_group,
+            raw=True,
         )
+        # Names of rclpy that others' code reads.
+        self._node = node
+        self._action_type = action_type
+        self._action_name = action_name
         node.add_waitable(self)
 
-    def _client(
+    def _rclpy_client(
         self, srv_type: Any, suffix: str, qos: QoSProfile, timeout_sec: float | None = None
     ) -> Client:
         return Client(
-            self._node,
+            self._rclpy_node,
             srv_type,
-            self._node.resolve_service_name(self._action_name + suffix),
+            self._rclpy_node.resolve_service_name(self._rclpy_action_name + suffix),
             resolve(qos),
             self.callback_group,
             query_timeout_sec=timeout_sec,
@@ -163,17 +175,21 @@ class ActionClient:
 
     # Topics
 
-    def _on_feedback(self, message: Any) -> Any:
-        callback = self._feedback_callbacks.get(bytes(message.goal_id.uuid))
+    def _rclpy_on_feedback(self, message: Any) -> Any:
+        callback = self._rclpy_feedback_callbacks.get(bytes(message.goal_id.uuid))
         return None if callback is None else callback(message)
 
-    def _on_status(self, message: Any) -> None:
-        for status in message.status_list:
-            key = bytes(status.goal_info.goal_id.uuid)
-            reference = self._goal_handles.get(key)
+    def _rclpy_on_status(self, raw: bytes) -> None:
+        try:
+            statuses = _status.read(raw)
+        except ValueError as error:
+            self._rclpy_complain(f"dropped a status of '{self._rclpy_action_name}': {error}")
+            return
+        for key, status in statuses:
+            reference = self._rclpy_goal_handles.get(key)
             handle = None if reference is None else reference()
             if handle is not None and handle._status < _FIRST_TERMINAL_STATUS:
-                handle._status = status.status
+                handle._status = status
 
     # Goals
 
@@ -198,55 +214,55 @@ class ActionClient:
         ``feedback_callback`` takes a message whose ``feedback`` is the feedback. Raises TypeError
         for a goal of another type.
         """
-        if not isinstance(goal, self._action_type.Goal):
-            raise TypeError(f"Expected {self._action_type.Goal}, got {type(goal)}")
-        goal_id = self._generate_random_uuid() if goal_uuid is None else goal_uuid
+        if not isinstance(goal, self._rclpy_action_type.Goal):
+            raise TypeError(f"Expected {self._rclpy_action_type.Goal}, got {type(goal)}")
+        goal_id = self._rclpy_generate_random_uuid() if goal_uuid is None else goal_uuid
         key = bytes(goal_id.uuid)
-        request = self._action_type.Impl.SendGoalService.Request(goal_id=goal_id, goal=goal)
+        request = self._rclpy_action_type.Impl.SendGoalService.Request(goal_id=goal_id, goal=goal)
         if feedback_callback is not None:
-            self._feedback_callbacks[key] = feedback_callback
+            self._rclpy_feedback_callbacks[key] = feedback_callback
         future: Future[Any] = Future()
 
         def answered(response: Any) -> ClientGoalHandle:
             handle = ClientGoalHandle(self, goal_id, response)
             if handle.accepted:
-                with self._lock:
-                    self._goal_handles[key] = weakref.ref(
-                        handle, lambda _: self._goal_handles.pop(key, None)
+                with self._rclpy_lock:
+                    self._rclpy_goal_handles[key] = weakref.ref(
+                        handle, lambda _: self._rclpy_goal_handles.pop(key, None)
                     )
             else:
-                self._feedback_callbacks.pop(key, None)
+                self._rclpy_feedback_callbacks.pop(key, None)
             return handle
 
-        _relay(self._goal_client.call_async(request), future, answered)
+        _relay(self._rclpy_goal_client.call_async(request), future, answered)
         return future
 
-    def _generate_random_uuid(self) -> Any:
+    def _rclpy_generate_random_uuid(self) -> Any:
         return load("unique_identifier_msgs/msg/UUID")(uuid=list(uuid.uuid4().bytes))
 
-    def _check_handle(self, goal_handle: Any) -> None:
+    def _rclpy_check_handle(self, goal_handle: Any) -> None:
         if not isinstance(goal_handle, ClientGoalHandle):
             raise TypeError(f"Expected type ClientGoalHandle but received {type(goal_handle)}")
 
-    def _cancel_goal_async(self, goal_handle: ClientGoalHandle) -> Future[Any]:
-        self._check_handle(goal_handle)
-        request = self._cancel_client.srv_type.Request()
+    def _rclpy_cancel_goal_async(self, goal_handle: ClientGoalHandle) -> Future[Any]:
+        self._rclpy_check_handle(goal_handle)
+        request = self._rclpy_cancel_client.srv_type.Request()
         request.goal_info.goal_id = goal_handle.goal_id
         future: Future[Any] = Future()
-        _relay(self._cancel_client.call_async(request), future, lambda response: response)
+        _relay(self._rclpy_cancel_client.call_async(request), future, lambda response: response)
         return future
 
-    def _get_result_async(self, goal_handle: ClientGoalHandle) -> Future[Any]:
-        self._check_handle(goal_handle)
-        request = self._result_client.srv_type.Request(goal_id=goal_handle.goal_id)
+    def _rclpy_get_result_async(self, goal_handle: ClientGoalHandle) -> Future[Any]:
+        self._rclpy_check_handle(goal_handle)
+        request = self._rclpy_result_client.srv_type.Request(goal_id=goal_handle.goal_id)
         future: Future[Any] = Future()
 
         def ended(response: Any) -> Any:
             goal_handle._status = response.status
-            self._feedback_callbacks.pop(bytes(goal_handle.goal_id.uuid), None)
+            self._rclpy_feedback_callbacks.pop(bytes(goal_handle.goal_id.uuid), None)
             return response
 
-        _relay(self._result_client.call_async(request), future, ended)
+        _relay(self._rclpy_result_client.call_async(request), future, ended)
         return future
 
     # The server
@@ -255,20 +271,28 @@ class ActionClient:
         """Return whether all three services of the action would answer."""
         return all(
             client.service_is_ready()
-            for client in (self._goal_client, self._cancel_client, self._result_client)
+            for client in (
+                self._rclpy_goal_client,
+                self._rclpy_cancel_client,
+                self._rclpy_result_client,
+            )
         )
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
         """Wait for the server; False after ``timeout_sec`` or shutdown."""
-        return self._node.context._live_graph().wait(self.server_is_ready, timeout_sec)
+        return self._rclpy_node.context._live_graph().wait(self.server_is_ready, timeout_sec)
 
     def destroy(self) -> None:
         """Withdraw the client."""
-        if self._destroyed:
+        if self._rclpy_destroyed:
             return
-        self._destroyed = True
-        for client in (self._goal_client, self._cancel_client, self._result_client):
+        self._rclpy_destroyed = True
+        for client in (
+            self._rclpy_goal_client,
+            self._rclpy_cancel_client,
+            self._rclpy_result_client,
+        ):
             client.destroy()
-        self._node.destroy_subscription(self._feedback_subscription)
-        self._node.destroy_subscription(self._status_subscription)
-        self._node.remove_waitable(self)
+        self._rclpy_node.destroy_subscription(self._rclpy_feedback_subscription)
+        self._rclpy_node.destroy_subscription(self._rclpy_status_subscription)
+        self._rclpy_node.remove_waitable(self)

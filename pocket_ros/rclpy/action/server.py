@@ -20,6 +20,7 @@ from ..qos import (
 )
 from ..service import RequestHeader, ServiceServer
 from ..task import Future
+from . import _status
 from ._names import CANCEL_GOAL, FEEDBACK, GET_RESULT, SEND_GOAL, STATUS, check_action_type
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class ServerGoalHandle:
     def __init__(self, action_server: ActionServer, goal_info: Any, goal_request: Any) -> None:
         self._action_server = action_server
         self._goal_info = goal_info
+        self._stamp = goal_info.stamp
         self._goal_request = goal_request
         self._lock = threading.RLock()
         self._status = GoalStatus.ACCEPTED
@@ -142,7 +144,7 @@ class ServerGoalHandle:
             self._status = following
             if following not in _ACTIVE:
                 self._ended_ns = time.monotonic_ns()
-        self._action_server._publish_status()
+        self._action_server._rclpy_publish_status()
 
     def execute(self, execute_callback: Callable[..., Any] | None = None) -> None:
         """Begin to execute, with another callback than the server's if given."""
@@ -159,12 +161,12 @@ class ServerGoalHandle:
             if self._destroyed:
                 return
         message = server.action_type.Impl.FeedbackMessage(goal_id=self.goal_id, feedback=feedback)
-        server._feedback_publisher.publish(message)
+        server._rclpy_feedback_publisher.publish(message)
 
     def _end(self, event: GoalEvent, response: Any) -> None:
         self._update(event)
         if response is not None:
-            self._action_server._set_result(self, response)
+            self._action_server._rclpy_set_result(self, response)
 
     def succeed(self, response: Any = None) -> None:
         """End it well."""
@@ -182,7 +184,7 @@ class ServerGoalHandle:
         """Forget it."""
         with self._lock:
             self._destroyed = True
-        self._action_server._forget(self)
+        self._action_server._rclpy_forget(self)
 
 
 def default_handle_accepted_callback(goal_handle: ServerGoalHandle) -> None:
@@ -201,7 +203,10 @@ def default_cancel_callback(cancel_request: Any) -> CancelResponse:
 
 
 class ActionServer:
-    """Serves an action. A goal's execute callback runs in the executor, outside callback groups."""
+    """Serves an action. A goal's execute callback runs in the executor, outside callback groups.
+
+    A subclass may use all names but ``_rclpy_...``.
+    """
 
     def __init__(
         self,
@@ -226,51 +231,58 @@ class ActionServer:
         """Serve ``action_name``; results are kept for ``result_timeout`` seconds of steady time."""
         check_action_type(action_type)
         self.action_type = action_type
-        self._node = node
-        self._logger = node.get_logger().get_child("action_server")
-        self._lock = threading.RLock()
-        self._goal_handles: dict[bytes, ServerGoalHandle] = {}
-        self._result_timeout_ns = int(result_timeout * RCL_S_TO_NS)
+        self._rclpy_node = node
+        self._rclpy_logger = node.get_logger().get_child("action_server")
+        self._rclpy_lock = threading.RLock()
+        self._rclpy_goal_handles: dict[bytes, ServerGoalHandle] = {}
+        self._rclpy_result_timeout_ns = int(result_timeout * RCL_S_TO_NS)
         self.register_handle_accepted_callback(handle_accepted_callback)
         self.register_goal_callback(goal_callback)
         self.register_cancel_callback(cancel_callback)
-        self._execute_callback: Callable[[ServerGoalHandle], Any] | None = None
+        self._rclpy_execute_callback: Callable[[ServerGoalHandle], Any] | None = None
         if execute_callback is not None:
             self.register_execute_callback(execute_callback)
         self.callback_group = callback_group or node.default_callback_group
-        self._goal_info_type = load("action_msgs/msg/GoalInfo")
-        self._status_type = load("action_msgs/msg/GoalStatus")
-        self._destroyed = False
+        self._rclpy_goal_info_type = load("action_msgs/msg/GoalInfo")
+        self._rclpy_destroyed = False
 
-        self._feedback_publisher = node.create_publisher(
+        self._rclpy_feedback_publisher = node.create_publisher(
             action_type.Impl.FeedbackMessage,
             action_name + FEEDBACK,
             feedback_pub_qos_profile or QoSProfile(depth=10),
         )
-        self._status_publisher = node.create_publisher(
+        self._rclpy_status_publisher = node.create_publisher(
             load("action_msgs/msg/GoalStatusArray"), action_name + STATUS, status_pub_qos_profile
         )
         impl = action_type.Impl
         cancel_type = getattr(impl, "CancelGoalService", None) or load("action_msgs/srv/CancelGoal")
-        self._result_server = self._serve(
+        self._rclpy_result_server = self._rclpy_serve(
             impl.GetResultService,
             action_name + GET_RESULT,
-            self._on_result,
+            self._rclpy_on_result,
             result_service_qos_profile,
         )
-        self._cancel_server = self._serve(
-            cancel_type, action_name + CANCEL_GOAL, self._on_cancel, cancel_service_qos_profile
+        self._rclpy_cancel_server = self._rclpy_serve(
+            cancel_type,
+            action_name + CANCEL_GOAL,
+            self._rclpy_on_cancel,
+            cancel_service_qos_profile,
         )
-        self._goal_server = self._serve(
-            impl.SendGoalService, action_name + SEND_GOAL, self._on_goal, goal_service_qos_profile
+        self._rclpy_goal_server = self._rclpy_serve(
+            impl.SendGoalService,
+            action_name + SEND_GOAL,
+            self._rclpy_on_goal,
+            goal_service_qos_profile,
         )
+        # A name of rclpy that others' code reads.
+        self._node = node
         node.add_waitable(self)
 
-    def _serve(self, srv_type: Any, name: str, handle: Any, qos: QoSProfile) -> ServiceServer:
+    def _rclpy_serve(self, srv_type: Any, name: str, handle: Any, qos: QoSProfile) -> ServiceServer:
         return ServiceServer(
-            self._node,
+            self._rclpy_node,
             srv_type,
-            self._node.resolve_service_name(name),
+            self._rclpy_node.resolve_service_name(name),
             handle,
             self.callback_group,
             resolve(qos),
@@ -282,17 +294,17 @@ class ActionServer:
         self, handle_accepted_callback: Callable[[ServerGoalHandle], Any] | None
     ) -> None:
         """Call back with every accepted goal; it must see to its execution."""
-        self._handle_accepted_callback = (
+        self._rclpy_handle_accepted_callback = (
             handle_accepted_callback or default_handle_accepted_callback
         )
 
     def register_goal_callback(self, goal_callback: Callable[[Any], Any] | None) -> None:
         """Let a callback accept or reject goals."""
-        self._goal_callback = goal_callback or default_goal_callback
+        self._rclpy_goal_callback = goal_callback or default_goal_callback
 
     def register_cancel_callback(self, cancel_callback: Callable[[Any], Any] | None) -> None:
         """Let a callback accept or reject requests to cancel."""
-        self._cancel_callback = cancel_callback or default_cancel_callback
+        self._rclpy_cancel_callback = cancel_callback or default_cancel_callback
 
     def register_execute_callback(
         self, execute_callback: Callable[[ServerGoalHandle], Any]
@@ -300,98 +312,105 @@ class ActionServer:
         """Let a callback execute goals and return their results."""
         if not callable(execute_callback):
             raise TypeError("Failed to register goal execution callback: not callable")
-        self._execute_callback = execute_callback
+        self._rclpy_execute_callback = execute_callback
 
     def notify_execute(
         self, goal_handle: ServerGoalHandle, execute_callback: Callable[..., Any] | None
     ) -> None:
         """Execute a goal as a task of the node's executor."""
-        callback = execute_callback or self._execute_callback
-        executor = self._node.executor
+        callback = execute_callback or self._rclpy_execute_callback
+        executor = self._rclpy_node.executor
         if callback is not None and executor is not None:
-            executor.create_task(self._execute_goal, callback, goal_handle)
+            executor.create_task(self._rclpy_execute_goal, callback, goal_handle)
 
     # Goals
 
-    def _on_goal(self, request: Any, header: RequestHeader) -> Any:
-        self._forget_old()
+    def _rclpy_on_goal(self, request: Any, header: RequestHeader) -> Any:
+        self._rclpy_forget_old()
         key = bytes(request.goal_id.uuid)
-        if key in self._goal_handles:
-            self._answer_goal(header, accepted=False, stamp=None)
+        if key in self._rclpy_goal_handles:
+            self._rclpy_answer_goal(header, accepted=False, stamp=None)
             return None
-        decision = self._ask(self._goal_callback, request.goal, GoalResponse.REJECT, "goal")
+        decision = self._rclpy_ask(
+            self._rclpy_goal_callback, request.goal, GoalResponse.REJECT, "goal"
+        )
         if inspect.isawaitable(decision):
-            return self._finish_goal(request, header, decision)
-        self._decide_goal(request, header, decision)
+            return self._rclpy_finish_goal(request, header, decision)
+        self._rclpy_decide_goal(request, header, decision)
         return None
 
-    async def _finish_goal(self, request: Any, header: RequestHeader, decision: Any) -> None:
+    async def _rclpy_finish_goal(self, request: Any, header: RequestHeader, decision: Any) -> None:
         outcome: Any = GoalResponse.REJECT
         try:
             outcome = await decision
         except Exception as error:
-            self._log_error("goal", error)
-        self._decide_goal(request, header, outcome)
+            self._rclpy_log_error("goal", error)
+        self._rclpy_decide_goal(request, header, outcome)
 
-    def _ask(self, callback: Callable[[Any], Any], subject: Any, refusal: Any, name: str) -> Any:
+    def _rclpy_ask(
+        self, callback: Callable[[Any], Any], subject: Any, refusal: Any, name: str
+    ) -> Any:
         try:
             return callback(subject)
         except Exception as error:
-            self._log_error(name, error)
+            self._rclpy_log_error(name, error)
             return refusal
 
-    def _log_error(self, name: str, error: Exception) -> None:
-        self._logger.error(f"Error raised in {name} callback: {error}\n{traceback.format_exc()}")
+    def _rclpy_log_error(self, name: str, error: Exception) -> None:
+        if not self._rclpy_node.context._overtook(error):
+            self._rclpy_logger.error(
+                f"Error raised in {name} callback: {error}\n{traceback.format_exc()}"
+            )
 
-    def _decide_goal(self, request: Any, header: RequestHeader, decision: Any) -> None:
+    def _rclpy_decide_goal(self, request: Any, header: RequestHeader, decision: Any) -> None:
         if not isinstance(decision, GoalResponse):
-            self._logger.warning("Goal request user callback did not return a GoalResponse")
+            self._rclpy_logger.warning("Goal request user callback did not return a GoalResponse")
         if decision is not GoalResponse.ACCEPT:
-            self._answer_goal(header, accepted=False, stamp=None)
+            self._rclpy_answer_goal(header, accepted=False, stamp=None)
             return
-        info = self._goal_info_type(
-            goal_id=request.goal_id, stamp=self._node.get_clock().now().to_msg()
+        info = self._rclpy_goal_info_type(
+            goal_id=request.goal_id, stamp=self._rclpy_node.get_clock().now().to_msg()
         )
         handle = ServerGoalHandle(self, info, request.goal)
-        with self._lock:
-            self._goal_handles[bytes(request.goal_id.uuid)] = handle
-        self._answer_goal(header, accepted=True, stamp=info.stamp)
-        self._publish_status()
-        self._handle_accepted_callback(handle)
+        with self._rclpy_lock:
+            self._rclpy_goal_handles[bytes(request.goal_id.uuid)] = handle
+        self._rclpy_answer_goal(header, accepted=True, stamp=info.stamp)
+        self._rclpy_publish_status()
+        self._rclpy_handle_accepted_callback(handle)
 
-    def _answer_goal(self, header: RequestHeader, *, accepted: bool, stamp: Any) -> None:
-        response = self._goal_server.srv_type.Response(accepted=accepted)
+    def _rclpy_answer_goal(self, header: RequestHeader, *, accepted: bool, stamp: Any) -> None:
+        response = self._rclpy_goal_server.srv_type.Response(accepted=accepted)
         if stamp is not None:
             response.stamp = stamp
-        self._goal_server.send_response(response, header)
+        self._rclpy_goal_server.send_response(response, header)
 
-    async def _execute_goal(
+    async def _rclpy_execute_goal(
         self, execute_callback: Callable[..., Any], goal_handle: ServerGoalHandle
     ) -> None:
         result = None
         try:
             result = await await_or_execute(execute_callback, goal_handle)
         except Exception as error:
-            self._log_error("execute", error)
-        if not self._node.context.ok() or self._destroyed:
+            self._rclpy_log_error("execute", error)
+        if not self._rclpy_node.context.ok() or self._rclpy_destroyed:
             return
         if not isinstance(result, self.action_type.Result):
             if result is not None:
-                self._logger.error(
+                self._rclpy_logger.error(
                     f"the execute callback returned {type(result)}, "
                     f"expected {self.action_type.Result}"
                 )
             result = self.action_type.Result()
         if goal_handle.is_active:
             goal_id = bytes(goal_handle.goal_id.uuid).hex()
-            self._logger.warning(f"Goal state not set, assuming aborted. Goal ID: {goal_id}")
+            self._rclpy_logger.warning(f"Goal state not set, assuming aborted. Goal ID: {goal_id}")
             # Only an executing or cancelling goal may be aborted, so it must be begun.
             if goal_handle._status is GoalStatus.ACCEPTED:
                 goal_handle._update(GoalEvent.EXECUTE)
             goal_handle.abort()
-        self._set_result(goal_handle, result)
+        self._rclpy_set_result(goal_handle, result)
 
-    def _set_result(self, goal_handle: ServerGoalHandle, result: Any) -> None:
+    def _rclpy_set_result(self, goal_handle: ServerGoalHandle, result: Any) -> None:
         with goal_handle._lock:
             if goal_handle._result_future.done():
                 return
@@ -402,13 +421,13 @@ class ActionServer:
 
     # Cancelling
 
-    def _to_cancel(self, info: Any) -> tuple[list[ServerGoalHandle], int]:
+    def _rclpy_to_cancel(self, info: Any) -> tuple[list[ServerGoalHandle], int]:
         """Choose the goals that a request means; see action_msgs/srv/CancelGoal."""
         key = bytes(info.goal_id.uuid)
         before = info.stamp.sec * RCL_S_TO_NS + info.stamp.nanosec
-        with self._lock:
-            handles = list(self._goal_handles.values())
-            named = self._goal_handles.get(key)
+        with self._rclpy_lock:
+            handles = list(self._rclpy_goal_handles.values())
+            named = self._rclpy_goal_handles.get(key)
         is_named = any(key)
         if is_named and named is None and not before:
             return [], _ERROR_UNKNOWN_GOAL_ID
@@ -416,52 +435,52 @@ class ActionServer:
             return [], _ERROR_GOAL_TERMINATED
 
         def meant(handle: ServerGoalHandle) -> bool:
-            stamp = handle._goal_info.stamp
+            stamp = handle._stamp
             if not before:
                 return not is_named or handle is named
             return handle is named or stamp.sec * RCL_S_TO_NS + stamp.nanosec <= before
 
         return [handle for handle in handles if handle.is_active and meant(handle)], _ERROR_NONE
 
-    def _on_cancel(self, request: Any, header: RequestHeader) -> Any:
-        handles, code = self._to_cancel(request.goal_info)
-        return self._cancel_all(handles, code, header)
+    def _rclpy_on_cancel(self, request: Any, header: RequestHeader) -> Any:
+        handles, code = self._rclpy_to_cancel(request.goal_info)
+        return self._rclpy_cancel_all(handles, code, header)
 
-    async def _cancel_all(
+    async def _rclpy_cancel_all(
         self, handles: list[ServerGoalHandle], code: int, header: RequestHeader
     ) -> None:
-        response = self._cancel_server.srv_type.Response()
+        response = self._rclpy_cancel_server.srv_type.Response()
         for handle in handles:
             decision: Any = CancelResponse.REJECT
             try:
-                decision = await await_or_execute(self._cancel_callback, handle)
+                decision = await await_or_execute(self._rclpy_cancel_callback, handle)
             except Exception as error:
-                self._log_error("cancel", error)
-            if decision is CancelResponse.ACCEPT and self._begin_cancel(handle):
+                self._rclpy_log_error("cancel", error)
+            if decision is CancelResponse.ACCEPT and self._rclpy_begin_cancel(handle):
                 response.goals_canceling.append(handle._goal_info)
         if handles and not response.goals_canceling:
             code = _ERROR_REJECTED
         response.return_code = code
-        self._cancel_server.send_response(response, header)
+        self._rclpy_cancel_server.send_response(response, header)
 
-    def _begin_cancel(self, handle: ServerGoalHandle) -> bool:
+    def _rclpy_begin_cancel(self, handle: ServerGoalHandle) -> bool:
         with handle._lock:
             if not handle.is_active:
                 return False
             if handle._status is not GoalStatus.CANCELING:
                 handle._status = _TRANSITIONS[(handle._status, GoalEvent.CANCEL_GOAL)]
             handle._cancel_requested = True
-        self._publish_status()
+        self._rclpy_publish_status()
         return True
 
     # Results
 
-    def _on_result(self, request: Any, header: RequestHeader) -> None:
-        self._forget_old()
-        handle = self._goal_handles.get(bytes(request.goal_id.uuid))
+    def _rclpy_on_result(self, request: Any, header: RequestHeader) -> None:
+        self._rclpy_forget_old()
+        handle = self._rclpy_goal_handles.get(bytes(request.goal_id.uuid))
         if handle is None:
-            response = self._result_server.srv_type.Response(status=int(GoalStatus.UNKNOWN))
-            self._result_server.send_response(response, header)
+            response = self._rclpy_result_server.srv_type.Response(status=int(GoalStatus.UNKNOWN))
+            self._rclpy_result_server.send_response(response, header)
             return
 
         def answer(future: Future[Any]) -> None:
@@ -469,50 +488,52 @@ class ActionServer:
             if response is None:
                 header.drop()
             else:
-                self._result_server.send_response(response, header)
+                self._rclpy_result_server.send_response(response, header)
 
         handle._result_future.add_done_callback(answer)
 
-    def _forget_old(self) -> None:
+    def _rclpy_forget_old(self) -> None:
         now = time.monotonic_ns()
-        with self._lock:
+        with self._rclpy_lock:
             old = [
                 handle
-                for handle in self._goal_handles.values()
+                for handle in self._rclpy_goal_handles.values()
                 if handle._ended_ns is not None
                 and handle._result_future.done()
-                and now - handle._ended_ns > self._result_timeout_ns >= 0
+                and now - handle._ended_ns > self._rclpy_result_timeout_ns >= 0
             ]
         for handle in old:
             handle.destroy()
 
-    def _forget(self, handle: ServerGoalHandle) -> None:
-        with self._lock:
-            self._goal_handles.pop(bytes(handle.goal_id.uuid), None)
+    def _rclpy_forget(self, handle: ServerGoalHandle) -> None:
+        with self._rclpy_lock:
+            self._rclpy_goal_handles.pop(bytes(handle.goal_id.uuid), None)
 
-    def _publish_status(self) -> None:
-        with self._lock:
-            if self._destroyed or not self._node.context.ok():
+    def _rclpy_publish_status(self) -> None:
+        with self._rclpy_lock:
+            if self._rclpy_destroyed or not self._rclpy_node.context.ok():
                 return
-            message = self._status_publisher.msg_type(
-                status_list=[
-                    self._status_type(goal_info=handle._goal_info, status=handle.status)
-                    for handle in self._goal_handles.values()
-                ]
-            )
-            self._status_publisher._publish_unless_down(message)
+            goals = [
+                (key, handle._stamp.sec, handle._stamp.nanosec, int(handle._status))
+                for key, handle in self._rclpy_goal_handles.items()
+            ]
+            self._rclpy_status_publisher._rclpy_publish_unless_down(_status.pack(goals))
 
     def destroy(self) -> None:
         """Withdraw the action; goals without result stay without."""
-        with self._lock:
-            if self._destroyed:
+        with self._rclpy_lock:
+            if self._rclpy_destroyed:
                 return
-            self._destroyed = True
-            handles = list(self._goal_handles.values())
+            self._rclpy_destroyed = True
+            handles = list(self._rclpy_goal_handles.values())
         for handle in handles:
             handle._result_future.cancel()
-        for server in (self._goal_server, self._cancel_server, self._result_server):
+        for server in (
+            self._rclpy_goal_server,
+            self._rclpy_cancel_server,
+            self._rclpy_result_server,
+        ):
             server.destroy()
-        self._node.destroy_publisher(self._feedback_publisher)
-        self._node.destroy_publisher(self._status_publisher)
-        self._node.remove_waitable(self)
+        self._rclpy_node.destroy_publisher(self._rclpy_feedback_publisher)
+        self._rclpy_node.destroy_publisher(self._rclpy_status_publisher)
+        self._rclpy_node.remove_waitable(self)

@@ -41,19 +41,19 @@ class SimpleManagedEntity(ManagedEntity):
     """Enabled while its node is active."""
 
     def __init__(self) -> None:
-        self._enabled = False
+        self._rclpy_enabled = False
 
     @property
     def is_activated(self) -> bool:
         """Whether it does its work."""
-        return self._enabled
+        return self._rclpy_enabled
 
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
-        self._enabled = True
+        self._rclpy_enabled = True
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
-        self._enabled = False
+        self._rclpy_enabled = False
         return TransitionCallbackReturn.SUCCESS
 
     @staticmethod
@@ -67,7 +67,7 @@ class SimpleManagedEntity(ManagedEntity):
         def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(method)
             def only_when_enabled(self: SimpleManagedEntity, *args: Any, **kwargs: Any) -> Any:
-                if self._enabled:
+                if self._rclpy_enabled:
                     return method(self, *args, **kwargs)
                 return None if when_not_enabled is None else when_not_enabled(*args, **kwargs)
 

@@ -51,27 +51,31 @@ class LifecycleNodeMixin(ManagedEntity):
         enable_communication_interface: bool = True,
         callback_group: CallbackGroup | None = None,
     ) -> None:
-        self._state_id = StateId.UNCONFIGURED
-        self._transition_lock = threading.RLock()
-        self._managed_entities: list[ManagedEntity] = []
-        self._lifecycle_callbacks: dict[StateId, Callable[[LifecycleState], Any]] = {
+        self._rclpy_state_id = StateId.UNCONFIGURED
+        self._rclpy_transition_lock = threading.RLock()
+        self._rclpy_managed_entities: list[ManagedEntity] = []
+        self._rclpy_lifecycle_callbacks: dict[StateId, Callable[[LifecycleState], Any]] = {
             state: getattr(self, name) for state, name in _CALLBACKS.items()
         }
-        self._transition_event: Any = None
+        self._rclpy_transition_event: Any = None
         if enable_communication_interface:
-            self._serve_lifecycle(callback_group)
+            self._rclpy_serve_lifecycle(callback_group)
 
-    def _serve_lifecycle(self, group: CallbackGroup | None) -> None:
+    def _rclpy_serve_lifecycle(self, group: CallbackGroup | None) -> None:
         node: Any = self
-        self._transition_event = node.create_publisher(
+        self._rclpy_transition_event = node.create_publisher(
             load("lifecycle_msgs/msg/TransitionEvent"), "~/transition_event", QoSProfile(depth=10)
         )
         for interface, name, callback in (
-            ("ChangeState", "change_state", self._on_change_state),
-            ("GetState", "get_state", self._on_get_state),
-            ("GetAvailableStates", "get_available_states", self._on_get_states),
-            ("GetAvailableTransitions", "get_available_transitions", self._on_get_transitions),
-            ("GetAvailableTransitions", "get_transition_graph", self._on_get_graph),
+            ("ChangeState", "change_state", self._rclpy_on_change_state),
+            ("GetState", "get_state", self._rclpy_on_get_state),
+            ("GetAvailableStates", "get_available_states", self._rclpy_on_get_states),
+            (
+                "GetAvailableTransitions",
+                "get_available_transitions",
+                self._rclpy_on_get_transitions,
+            ),
+            ("GetAvailableTransitions", "get_transition_graph", self._rclpy_on_get_graph),
         ):
             node.create_service(
                 load(f"lifecycle_msgs/srv/{interface}"),
@@ -84,55 +88,56 @@ class LifecycleNodeMixin(ManagedEntity):
 
     def trigger_configure(self) -> TransitionCallbackReturn:
         """Configure it."""
-        return self._trigger("configure")
+        return self._rclpy_trigger("configure")
 
     def trigger_cleanup(self) -> TransitionCallbackReturn:
         """Clean it up."""
-        return self._trigger("cleanup")
+        return self._rclpy_trigger("cleanup")
 
     def trigger_shutdown(self) -> TransitionCallbackReturn:
         """Shut it down, from whatever state."""
-        return self._trigger("shutdown")
+        return self._rclpy_trigger("shutdown")
 
     def trigger_activate(self) -> TransitionCallbackReturn:
         """Activate it."""
-        return self._trigger("activate")
+        return self._rclpy_trigger("activate")
 
     def trigger_deactivate(self) -> TransitionCallbackReturn:
         """Deactivate it."""
-        return self._trigger("deactivate")
+        return self._rclpy_trigger("deactivate")
 
-    def _trigger(self, label: str) -> TransitionCallbackReturn:
-        transition = machine.requested(self._state_id, 0, label)
+    def _rclpy_trigger(self, label: str) -> TransitionCallbackReturn:
+        transition = machine.requested(self._rclpy_state_id, 0, label)
         if transition is None:
             from ..exceptions import RCLError
 
             raise RCLError(
                 f"Failed to trigger lifecycle state machine transition: '{label}' is not "
-                f"possible in state '{self._state_id.label}'"
+                f"possible in state '{self._rclpy_state_id.label}'"
             )
-        return self._change(transition)
+        return self._rclpy_change(transition)
 
-    def _change(self, transition: machine.Transition) -> TransitionCallbackReturn:
-        with self._transition_lock:
-            initial = self._state_id
-            self._move(transition)
-            returned = self._call(self._state_id, initial)
-            self._move(machine.outcome(self._state_id, returned))
-            if self._state_id is StateId.ERRORPROCESSING:
-                handled = self._call(StateId.ERRORPROCESSING, initial)
-                self._move(machine.outcome(StateId.ERRORPROCESSING, handled))
+    def _rclpy_change(self, transition: machine.Transition) -> TransitionCallbackReturn:
+        with self._rclpy_transition_lock:
+            initial = self._rclpy_state_id
+            self._rclpy_move(transition)
+            returned = self._rclpy_call(self._rclpy_state_id, initial)
+            self._rclpy_move(machine.outcome(self._rclpy_state_id, returned))
+            if self._rclpy_state_id is StateId.ERRORPROCESSING:
+                handled = self._rclpy_call(StateId.ERRORPROCESSING, initial)
+                self._rclpy_move(machine.outcome(StateId.ERRORPROCESSING, handled))
             return returned
 
-    def _call(self, state: StateId, initial: StateId) -> TransitionCallbackReturn:
+    def _rclpy_call(self, state: StateId, initial: StateId) -> TransitionCallbackReturn:
         node: Any = self
-        callback = self._lifecycle_callbacks[state]
+        callback = self._rclpy_lifecycle_callbacks[state]
         try:
             returned = callback(_state(initial))
         except Exception as error:
-            node.get_logger().error(
-                f"Error raised in {_CALLBACKS[state]}: {error}\n{traceback.format_exc()}"
-            )
+            if not node.context._overtook(error):
+                node.get_logger().error(
+                    f"Error raised in {_CALLBACKS[state]}: {error}\n{traceback.format_exc()}"
+                )
             return TransitionCallbackReturn.ERROR
         if not isinstance(returned, TransitionCallbackReturn):
             node.get_logger().error(
@@ -141,12 +146,12 @@ class LifecycleNodeMixin(ManagedEntity):
             return TransitionCallbackReturn.ERROR
         return returned
 
-    def _move(self, transition: machine.Transition) -> None:
+    def _rclpy_move(self, transition: machine.Transition) -> None:
         node: Any = self
-        self._state_id = transition.goal
-        if self._transition_event is not None and node.context.ok():
-            self._transition_event._publish_unless_down(
-                self._transition_event.msg_type(
+        self._rclpy_state_id = transition.goal
+        if self._rclpy_transition_event is not None and node.context.ok():
+            self._rclpy_transition_event._rclpy_publish_unless_down(
+                self._rclpy_transition_event.msg_type(
                     transition=_transition_msg(transition),
                     start_state=_state_msg(transition.start),
                     goal_state=_state_msg(transition.goal),
@@ -155,36 +160,36 @@ class LifecycleNodeMixin(ManagedEntity):
 
     # Callbacks of transitions
 
-    def _register(self, state: StateId, callback: Callable[[LifecycleState], Any]) -> bool:
-        self._lifecycle_callbacks[state] = callback
+    def _rclpy_register(self, state: StateId, callback: Callable[[LifecycleState], Any]) -> bool:
+        self._rclpy_lifecycle_callbacks[state] = callback
         return True
 
     def register_on_configure(self, callback: Callable[[LifecycleState], Any]) -> bool:
         """Call another function than ``on_configure``."""
-        return self._register(StateId.CONFIGURING, callback)
+        return self._rclpy_register(StateId.CONFIGURING, callback)
 
     def register_on_cleanup(self, callback: Callable[[LifecycleState], Any]) -> bool:
         """Call another function than ``on_cleanup``."""
-        return self._register(StateId.CLEANINGUP, callback)
+        return self._rclpy_register(StateId.CLEANINGUP, callback)
 
     def register_on_shutdown(self, callback: Callable[[LifecycleState], Any]) -> bool:
         """Call another function than ``on_shutdown``."""
-        return self._register(StateId.SHUTTINGDOWN, callback)
+        return self._rclpy_register(StateId.SHUTTINGDOWN, callback)
 
     def register_on_activate(self, callback: Callable[[LifecycleState], Any]) -> bool:
         """Call another function than ``on_activate``."""
-        return self._register(StateId.ACTIVATING, callback)
+        return self._rclpy_register(StateId.ACTIVATING, callback)
 
     def register_on_deactivate(self, callback: Callable[[LifecycleState], Any]) -> bool:
         """Call another function than ``on_deactivate``."""
-        return self._register(StateId.DEACTIVATING, callback)
+        return self._rclpy_register(StateId.DEACTIVATING, callback)
 
     def register_on_error(self, callback: Callable[[LifecycleState], Any]) -> bool:
         """Call another function than ``on_error``."""
-        return self._register(StateId.ERRORPROCESSING, callback)
+        return self._rclpy_register(StateId.ERRORPROCESSING, callback)
 
-    def _all_follow(self, name: str, state: Any) -> TransitionCallbackReturn:
-        for entity in self._managed_entities:
+    def _rclpy_all_follow(self, name: str, state: Any) -> TransitionCallbackReturn:
+        for entity in self._rclpy_managed_entities:
             returned: TransitionCallbackReturn = getattr(entity, name)(state)
             if returned is not TransitionCallbackReturn.SUCCESS:
                 return returned
@@ -192,23 +197,23 @@ class LifecycleNodeMixin(ManagedEntity):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure; ``state`` is the one before."""
-        return self._all_follow("on_configure", state)
+        return self._rclpy_all_follow("on_configure", state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Clean up; ``state`` is the one before."""
-        return self._all_follow("on_cleanup", state)
+        return self._rclpy_all_follow("on_cleanup", state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Shut down; ``state`` is the one before."""
-        return self._all_follow("on_shutdown", state)
+        return self._rclpy_all_follow("on_shutdown", state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activate; ``state`` is the one before."""
-        return self._all_follow("on_activate", state)
+        return self._rclpy_all_follow("on_activate", state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Deactivate; ``state`` is the one before."""
-        return self._all_follow("on_deactivate", state)
+        return self._rclpy_all_follow("on_deactivate", state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Handle an error; SUCCESS leads to unconfigured, anything else to finalized."""
@@ -218,7 +223,7 @@ class LifecycleNodeMixin(ManagedEntity):
 
     def add_managed_entity(self, entity: ManagedEntity) -> None:
         """Let an entity follow."""
-        self._managed_entities.append(entity)
+        self._rclpy_managed_entities.append(entity)
 
     def create_lifecycle_publisher(self, *args: Any, **kwargs: Any) -> LifecyclePublisher:
         """Make a publisher that speaks while the node is active."""
@@ -232,42 +237,42 @@ class LifecycleNodeMixin(ManagedEntity):
     def destroy_lifecycle_publisher(self, publisher: LifecyclePublisher) -> bool:
         """Destroy such a publisher; False if it is none of this node's."""
         node: Any = self
-        if publisher in self._managed_entities:
-            self._managed_entities.remove(publisher)
+        if publisher in self._rclpy_managed_entities:
+            self._rclpy_managed_entities.remove(publisher)
         return bool(node.destroy_publisher(publisher))
 
     # Services
 
-    def _on_change_state(self, request: Any, response: Any) -> Any:
+    def _rclpy_on_change_state(self, request: Any, response: Any) -> Any:
         transition = machine.requested(
-            self._state_id, request.transition.id, request.transition.label
+            self._rclpy_state_id, request.transition.id, request.transition.label
         )
         if transition is None:
             node: Any = self
             node.get_logger().warning(
                 f"No transition {request.transition.label or request.transition.id} "
-                f"in state '{self._state_id.label}'"
+                f"in state '{self._rclpy_state_id.label}'"
             )
             response.success = False
         else:
-            response.success = self._change(transition) is TransitionCallbackReturn.SUCCESS
+            response.success = self._rclpy_change(transition) is TransitionCallbackReturn.SUCCESS
         return response
 
-    def _on_get_state(self, request: Any, response: Any) -> Any:
-        response.current_state = _state_msg(self._state_id)
+    def _rclpy_on_get_state(self, request: Any, response: Any) -> Any:
+        response.current_state = _state_msg(self._rclpy_state_id)
         return response
 
-    def _on_get_states(self, request: Any, response: Any) -> Any:
+    def _rclpy_on_get_states(self, request: Any, response: Any) -> Any:
         response.available_states = [_state_msg(state) for state in StateId]
         return response
 
-    def _on_get_transitions(self, request: Any, response: Any) -> Any:
+    def _rclpy_on_get_transitions(self, request: Any, response: Any) -> Any:
         response.available_transitions = [
-            _description(transition) for transition in machine.available(self._state_id)
+            _description(transition) for transition in machine.available(self._rclpy_state_id)
         ]
         return response
 
-    def _on_get_graph(self, request: Any, response: Any) -> Any:
+    def _rclpy_on_get_graph(self, request: Any, response: Any) -> Any:
         response.available_transitions = [
             _description(transition) for transition in machine.ALL_TRANSITIONS
         ]
