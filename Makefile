@@ -3,18 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+QUIETLY := --quiet --disable-pip-version-check
 
 .PHONY: setup demo test check slow lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
 
+# A pip in the environment says that `venv` came to its end; an interrupted installation has no stamp.
 $(STAMP): requirements.lock setup.py
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 10) else None'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed, this is %s: name another one by make PYTHON=..." % sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); the first time takes a few minutes."
+	@$(BIN)/python -m pip install $(QUIETLY) --requirement requirements.lock
+	@$(BIN)/python -m pip install $(QUIETLY) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 demo: setup
 	$(BIN)/matlab-ros demo
@@ -33,7 +36,7 @@ check: setup
 # torch brings its own CUDA packages where its build wants them: they are not pinned here, so that a
 # CPU build stays one.
 lock: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip install $(QUIETLY) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.lock
 	sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements.lock

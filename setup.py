@@ -40,7 +40,7 @@ setup(
     packages=find_packages(include=["matlab_ros", "matlab_ros.*", "pocket_ros", "pocket_ros.*"]),
     package_data={"pocket_ros": ["interfaces/**/*"], "matlab_ros.monitor": ["page/*"]},
     data_files=data_files,
-    zip_safe=True,
+    zip_safe=False,
     install_requires=[
         "setuptools",
         "numpy>=1.26",

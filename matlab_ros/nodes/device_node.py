@@ -418,7 +418,7 @@ class DeviceNode(LifecycleNode):
             self._estopped = True
             under_way = list(self._under_way.values())
             self._publish_state()
-        self.get_logger().error(f"emergency stop: {request.reason} ({request.operator})")
+        self.get_logger().error(f"emergency stop: {request.reason} ({request.operator_name})")
         for attempt in under_way:
             attempt.cancel(emergency=True)
         try:

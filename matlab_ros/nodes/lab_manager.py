@@ -431,7 +431,7 @@ class LabManagerNode(Node):
         if request.scope not in [int(scope) for scope in Scope]:
             response.message = f"{request.scope} is no scope; expected one of the constants."
             return response
-        given = kind(Scope(request.scope), request.id, request.operator, request.reason)
+        given = kind(Scope(request.scope), request.id, request.operator_name, request.reason)
         response.message = self._command(lambda: self._tell(given))
         response.success = not response.message
         return response
@@ -460,9 +460,9 @@ class LabManagerNode(Node):
         """Tell every device at once; their answers say whether they are safe."""
         links = list(self.links.values())
         answers = [
-            link.emergency_stop(request.engage, request.reason, request.operator) for link in links
+            link.emergency_stop(request.engage, request.reason, request.operator_name) for link in links
         ]
-        given = EmergencyStopAsked(request.engage, request.operator, request.reason)
+        given = EmergencyStopAsked(request.engage, request.operator_name, request.reason)
         problems = [self._command(lambda: self._tell(given))]
         until = time.monotonic() + _STOP_ANSWER_S
         pause = threading.Event()
@@ -516,7 +516,7 @@ class LabManagerNode(Node):
             response.message = f"{request.state} is no sample state; see SampleState."
             return response
         given = CorrectionAsked(
-            request.sample_id, request.position, state, request.operator, request.remark
+            request.sample_id, request.position, state, request.operator_name, request.remark
         )
         response.message = self._command(lambda: self._tell(given))
         response.success = not response.message

@@ -272,7 +272,7 @@ class DeviceLink:
         """
         if not self._emergency.service_is_ready():
             return None
-        request = EmergencyStop.Request(engage=engage, reason=reason, operator=operator)
+        request = EmergencyStop.Request(engage=engage, reason=reason, operator_name=operator)
         return self._emergency.call_async(request)
 
     # --- goals --------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ _D4 = UR5E_LINKS[3].d_m
 _D6 = UR5E_LINKS[5].d_m
 
 _ROUNDING = 1e-9
-_WRIST_SINGULAR = 1e-8
+_WRIST_SINGULAR = 1e-7
 
 
 @dataclass(frozen=True)
