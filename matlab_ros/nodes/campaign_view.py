@@ -67,6 +67,7 @@ class CampaignView:
         self._state: LabState | None = None
         self._planner: PlannerState | None = None
         self._objectives: dict[str, float] = {}
+        self._settings: dict[str, dict[str, float | str]] = {}
         self._told = 0
 
     def __enter__(self) -> CampaignView:
@@ -99,6 +100,7 @@ class CampaignView:
         if self._first_ns is None and state.campaign:
             self._first_ns, self._first_at = to_ns(state.header.stamp), time.monotonic()
         for experiment in state.experiments:
+            self._settings[experiment.experiment_id] = settings_from(experiment.settings)
             if not math.isnan(experiment.objective):
                 self._objectives[experiment.experiment_id] = experiment.objective
         done = state.experiments_succeeded + state.experiments_failed
@@ -169,6 +171,7 @@ class CampaignView:
             in_flight=state.experiments_in_flight,
             objectives=tuple(value for _, value in sorted(self._objectives.items())),
             best_objective=_number(state.best_objective),
+            best_settings=self._settings.get(state.best_experiment_id, {}),
             stations=stations,
             open_faults=state.open_faults,
             lab_s=max(0, to_ns(state.header.stamp) - started_ns) * 1e-9,
