@@ -71,6 +71,7 @@ class Context:
             if domain_id is not None and domain_id < 0:
                 raise RuntimeError(f"Domain id ({domain_id}) should not be lower than zero.")
             if initialize_logging:
+                logging._outputs["stdout"] = self._arguments.logs_to("stdout")
                 for name, level in self._arguments.log_levels:
                     logging.set_logger_level(name, logging.get_logging_severity_from_string(level))
             self._domain_id = domain_id_of_environment() if domain_id is None else domain_id

@@ -40,6 +40,9 @@ class Duration:
     def __repr__(self) -> str:
         return f"Duration(nanoseconds={self._nanoseconds})"
 
+    def __str__(self) -> str:
+        return "Infinite" if self == Infinite else f"{self._nanoseconds} nanoseconds"
+
     def __hash__(self) -> int:
         return hash(self._nanoseconds)
 

@@ -383,8 +383,9 @@ class MultiThreadedExecutor(Executor):
                 name=f"executor-{len(self._rclpy_threads)}",
                 daemon=True,
             )
-            self._rclpy_threads.append(thread)
+            # Started before it is listed: whoever shuts down joins what is listed.
             thread.start()
+            self._rclpy_threads.append(thread)
 
     def _rclpy_take_work(self) -> _Item:
         """Wait for the next item; ShutdownException when the executor is shut down."""

@@ -47,7 +47,8 @@ class Record(NamedTuple):
 
 
 _Listener = Callable[[Record], None]
-_listeners: dict[str, _Listener] = {}
+_listeners: dict[str, list[_Listener]] = {}
+_outputs = {"stdout": True}
 _lock = threading.Lock()
 _write_lock = threading.Lock()
 
@@ -58,22 +59,27 @@ def _coloured() -> bool:
 
 
 def _add_listener(name: str, listener: _Listener) -> None:
-    """Call back with all that the logger ``name`` and its children log, unless somebody does."""
+    """Call back with all that the logger ``name`` and its children log.
+
+    Where nodes share a name, the oldest of them that lives speaks for all.
+    """
     with _lock:
-        _listeners.setdefault(name, listener)
+        _listeners.setdefault(name, []).append(listener)
 
 
 def _remove_listener(name: str, listener: _Listener) -> None:
     with _lock:
-        if _listeners.get(name) == listener:
-            del _listeners[name]
+        listeners = _listeners.get(name, [])
+        if listener in listeners:
+            listeners.remove(listener)
+        if not listeners:
+            _listeners.pop(name, None)
 
 
 def _tell(record: Record) -> None:
     name = record.name if _listeners else ""
     while name:
-        listener = _listeners.get(name)
-        if listener is not None:
+        for listener in _listeners.get(name, ())[:1]:
             listener(record)
             return
         name = name.rpartition(".")[0]
@@ -157,7 +163,8 @@ class RcutilsLogger:
             caller.f_code.co_name,
             caller.f_lineno,
         )
-        _emit(record)
+        if _outputs["stdout"]:
+            _emit(record)
         _tell(record)
         return True
 

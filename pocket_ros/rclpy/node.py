@@ -20,11 +20,12 @@ from .client import Client
 from .clock import Clock, ROSClock
 from .constants import S_TO_NS
 from .context import Context
-from .endpoint_info import TopicEndpointInfo
+from .event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from .exceptions import NotInitializedException
 from .executors import Executor
 from .guard_condition import GuardCondition
 from .logging import RcutilsLogger, get_logger
+from .logging_service import LoggingService
 from .parameter import Parameter
 from .parameter_service import ParameterService
 from .publisher import Publisher
@@ -33,10 +34,12 @@ from .qos import (
     qos_profile_parameter_events,
     qos_profile_services_default,
 )
+from .qos_overriding_options import QoSOverridingOptions, overridden
 from .service import Service
 from .subscription import Subscription
 from .time_source import TimeSource
 from .timer import Rate, Timer
+from .topic_endpoint_info import TopicEndpointInfo
 from .utilities import get_default_context
 
 
@@ -114,7 +117,11 @@ class Node:
             allow_undeclared_parameters,
             self._rclpy_announce_parameters,
         )
-        self._rclpy_rosout = Rosout(self) if enable_rosout else None
+        self._rclpy_rosout = (
+            Rosout(self)
+            if enable_rosout and self._rclpy_context._arguments.logs_to("rosout")
+            else None
+        )
         self._rclpy_parameter_events = self.create_publisher(
             load("rcl_interfaces/msg/ParameterEvent"),
             "/parameter_events",
@@ -129,6 +136,8 @@ class Node:
         self._rclpy_show_as_in_rclpy()
         if start_parameter_services:
             self._rclpy_parameter_service = ParameterService(self)
+        if enable_logger_service:
+            self._rclpy_logging_service = LoggingService(self)
 
     def _rclpy_show_as_in_rclpy(self) -> None:
         """Set the private names of rclpy that others' code reads. Nothing here depends on them."""
@@ -310,14 +319,21 @@ class Node:
         qos_profile: QoSProfile | int,
         *,
         callback_group: CallbackGroup | None = None,
-        event_callbacks: Any = None,
-        qos_overriding_options: Any = None,
+        event_callbacks: PublisherEventCallbacks | None = None,
+        qos_overriding_options: QoSOverridingOptions | None = None,
         publisher_class: type[Publisher[Any]] = Publisher,
     ) -> Publisher[Any]:
-        """Make a publisher. QoS events and overriding options have no effect on this wire."""
+        """Make a publisher; without event callbacks of yours it warns of incompatible ends."""
         check_type(msg_type)
+        full_topic = self.resolve_topic_name(topic)
+        qos = self._rclpy_qos("publisher", full_topic, qos_profile, qos_overriding_options)
         publisher = publisher_class(
-            self, msg_type, self.resolve_topic_name(topic), qos_module.resolve(qos_profile)
+            self,
+            msg_type,
+            full_topic,
+            qos_module.resolve(qos_module.best_available(qos, None)),
+            event_callbacks or PublisherEventCallbacks(),
+            callback_group or self._rclpy_default_callback_group,
         )
         self._rclpy_publishers.append(publisher)
         return publisher
@@ -330,23 +346,41 @@ class Node:
         qos_profile: QoSProfile | int,
         *,
         callback_group: CallbackGroup | None = None,
-        event_callbacks: Any = None,
-        qos_overriding_options: Any = None,
+        event_callbacks: SubscriptionEventCallbacks | None = None,
+        qos_overriding_options: QoSOverridingOptions | None = None,
         raw: bool = False,
     ) -> Subscription[Any]:
-        """Make a subscription; its callback takes (message) or (message, info)."""
+        """Make a subscription; its callback takes (message) or (message, info).
+
+        Without event callbacks of yours it warns of incompatible publishers.
+        """
         check_type(msg_type)
+        full_topic = self.resolve_topic_name(topic)
+        qos = self._rclpy_qos("subscription", full_topic, qos_profile, qos_overriding_options)
+        publishers = self._rclpy_context._live_graph().entities(wire.PUBLISHER, full_topic)
+        offered = [wire.decode_qos(publisher.qos_text) for publisher in publishers]
         subscription: Subscription[Any] = Subscription(
             self,
             msg_type,
-            self.resolve_topic_name(topic),
+            full_topic,
             callback,
             callback_group or self._rclpy_default_callback_group,
-            qos_module.resolve(qos_profile),
+            qos_module.resolve(qos_module.best_available(qos, offered)),
             raw,
+            event_callbacks or SubscriptionEventCallbacks(),
         )
         self._rclpy_subscriptions.append(subscription)
         return subscription
+
+    def _rclpy_qos(
+        self,
+        end: str,
+        topic: str,
+        qos: QoSProfile | int,
+        options: QoSOverridingOptions | None,
+    ) -> QoSProfile:
+        qos = qos_module.as_profile(qos)
+        return qos if options is None else overridden(self, end, topic, qos, options)
 
     def create_client(
         self,

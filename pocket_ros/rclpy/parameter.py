@@ -170,3 +170,34 @@ def get_parameter_value(string_value: str) -> Any:
         return Parameter("", value=value).get_parameter_value()
     except (yaml.YAMLError, TypeError):
         return Parameter("", value=string_value).get_parameter_value()
+
+
+def parameter_dict_from_yaml_file(
+    parameter_file: str,
+    use_wildcard: bool = False,
+    target_nodes: list[str] | None = None,
+    namespace: str = "",
+) -> dict[str, Any]:
+    """Return what a YAML file sets: ``rcl_interfaces/msg/Parameter`` by name below ``namespace``.
+
+    Of all its nodes, or of ``target_nodes`` (full names); of ``/**`` only with ``use_wildcard``.
+    Raises RuntimeError for a malformed file, and where nothing in it is meant.
+    """
+    from ._core.arguments import load_parameter_file
+
+    wanted = None if target_nodes is None else {f"/{name.strip('/')}" for name in target_nodes}
+    values: dict[str, Any] = {}
+    for override in load_parameter_file(parameter_file):
+        is_meant = (
+            use_wildcard
+            if override.pattern == "/**"
+            else (wanted is None or override.pattern in wanted)
+        )
+        if is_meant:
+            name = f"{namespace}{PARAMETER_SEPARATOR_STRING}{override.name}"
+            name = name.lstrip(PARAMETER_SEPARATOR_STRING)
+            type_ = Parameter.Type.STRING_ARRAY if override.value == [] else None
+            values[name] = Parameter(name, type_, override.value).to_parameter_msg()
+    if not values:
+        raise RuntimeError(f"Param file '{parameter_file}' does not contain selected parameters")
+    return values

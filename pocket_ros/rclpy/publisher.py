@@ -11,10 +11,13 @@ from zenoh import ext
 from ..idl import serialize
 from ._core import wire
 from ._core.endpoint import Endpoint
+from ._core.matching import Matching
+from .event_handler import EventHandler, PublisherEventCallbacks
 from .exceptions import InvalidHandle, RCLError
 from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 if TYPE_CHECKING:
+    from .callback_groups import CallbackGroup
     from .node import Node
 
 MsgT = TypeVar("MsgT")
@@ -50,7 +53,15 @@ def _declare(endpoint: Endpoint, qos: QoSProfile) -> Any:
 class Publisher(Generic[MsgT]):
     """Sends messages to a topic. :meth:`publish` may be called from any thread."""
 
-    def __init__(self, node: Node, msg_type: type[MsgT], topic: str, qos: QoSProfile) -> None:
+    def __init__(
+        self,
+        node: Node,
+        msg_type: type[MsgT],
+        topic: str,
+        qos: QoSProfile,
+        event_callbacks: PublisherEventCallbacks | None = None,
+        callback_group: CallbackGroup | None = None,
+    ) -> None:
         self._rclpy_node = node
         self.msg_type = msg_type
         self.topic = topic
@@ -60,6 +71,19 @@ class Publisher(Generic[MsgT]):
         self._rclpy_lock = threading.Lock()
         self._rclpy_sequence_number = 0
         self._rclpy_destroyed = False
+        self.event_handlers: list[EventHandler] = (
+            []
+            if event_callbacks is None
+            else event_callbacks.create_event_handlers(callback_group, self, topic)
+        )
+        self._rclpy_matching = Matching(
+            node.context._live_graph(),
+            wire.PUBLISHER,
+            topic,
+            self._rclpy_endpoint.type_hash,
+            qos,
+            self.event_handlers,
+        )
         self._rclpy_endpoint.announce()
 
     def publish(self, msg: MsgT | bytes) -> None:
@@ -94,9 +118,8 @@ class Publisher(Generic[MsgT]):
                 raise
 
     def get_subscription_count(self) -> int:
-        """Return how many subscriptions there are to its topic and type."""
-        entities = self._rclpy_node.context._live_graph().entities(wire.SUBSCRIPTION, self.topic)
-        return sum(entity.type_hash == self.msg_type._type_hash for entity in entities)
+        """Return how many subscriptions of its topic and type may get its messages."""
+        return len(self._rclpy_matching.matched)
 
     @property
     def topic_name(self) -> str:
@@ -114,6 +137,7 @@ class Publisher(Generic[MsgT]):
         """Leave the topic."""
         if not self._rclpy_destroyed:
             self._rclpy_destroyed = True
+            self._rclpy_matching.close()
             self._rclpy_endpoint.withdraw(self._rclpy_publisher)
 
     def __enter__(self) -> Publisher[MsgT]:

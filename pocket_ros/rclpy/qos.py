@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -30,6 +31,26 @@ class _Policy(IntEnum):
     def get_from_short_key(cls, name: str) -> int:
         """Return the policy of a command line's name; KeyError where there is none."""
         return cls[name.upper()].value
+
+
+class QoSPolicyKind(IntEnum):
+    """The policies themselves, as events name them."""
+
+    INVALID = 1
+    DURABILITY = 2
+    DEADLINE = 4
+    LIVELINESS = 8
+    RELIABILITY = 16
+    HISTORY = 32
+    LIFESPAN = 64
+    DEPTH = 128
+    LIVELINESS_LEASE_DURATION = 256
+    AVOID_ROS_NAMESPACE_CONVENTIONS = 512
+
+
+def qos_policy_name_from_kind(policy_kind: QoSPolicyKind | int) -> str:
+    """Return the name of a policy."""
+    return QoSPolicyKind(policy_kind).name
 
 
 class HistoryPolicy(_Policy):
@@ -235,30 +256,114 @@ class QoSCompatibility(IntEnum):
     ERROR = 2
 
 
+def _is_shorter(requested: Duration, offered: Duration) -> bool:
+    """Return whether a subscription asks for more than is offered; zero stands for never."""
+    return (requested.nanoseconds or Infinite.nanoseconds) < (
+        offered.nanoseconds or Infinite.nanoseconds
+    )
+
+
+def incompatibilities(
+    publisher_qos: QoSProfile, subscription_qos: QoSProfile
+) -> list[tuple[QoSPolicyKind, str]]:
+    """Return the policies for which DDS would not let the two talk, each with a sentence."""
+    offered, requested = publisher_qos, subscription_qos
+    rules = (
+        (
+            QoSPolicyKind.RELIABILITY,
+            "Best effort publisher and reliable subscription",
+            offered.reliability is ReliabilityPolicy.BEST_EFFORT
+            and requested.reliability is ReliabilityPolicy.RELIABLE,
+        ),
+        (
+            QoSPolicyKind.DURABILITY,
+            "Volatile publisher and transient local subscription",
+            offered.durability is DurabilityPolicy.VOLATILE
+            and requested.durability is DurabilityPolicy.TRANSIENT_LOCAL,
+        ),
+        (
+            QoSPolicyKind.DEADLINE,
+            "Subscription deadline is less than publisher deadline",
+            _is_shorter(requested.deadline, offered.deadline),
+        ),
+        (
+            QoSPolicyKind.LIVELINESS,
+            "Publisher's liveliness is automatic and subscription's is manual by topic",
+            offered.liveliness is LivelinessPolicy.AUTOMATIC
+            and requested.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC,
+        ),
+        (
+            QoSPolicyKind.LIVELINESS,
+            "Subscription's liveliness lease is less than publisher's",
+            _is_shorter(requested.liveliness_lease_duration, offered.liveliness_lease_duration),
+        ),
+    )
+    return [(kind, sentence) for kind, sentence, broken in rules if broken]
+
+
+_UNSETTLED = ("SYSTEM_DEFAULT", "UNKNOWN", "BEST_AVAILABLE")
+
+
 def qos_check_compatible(
     publisher_qos: QoSProfile, subscription_qos: QoSProfile
 ) -> tuple[QoSCompatibility, str]:
-    """Judge as DDS would; zenoh itself connects any pair."""
-    problems = []
-    if (
-        publisher_qos.reliability is ReliabilityPolicy.BEST_EFFORT
-        and subscription_qos.reliability is ReliabilityPolicy.RELIABLE
-    ):
-        problems.append("ERROR: Best effort publisher and reliable subscription;")
-    if (
-        publisher_qos.durability is DurabilityPolicy.VOLATILE
-        and subscription_qos.durability is DurabilityPolicy.TRANSIENT_LOCAL
-    ):
-        problems.append("ERROR: Volatile publisher and transient local subscription;")
-    return (QoSCompatibility.ERROR, "".join(problems)) if problems else (QoSCompatibility.OK, "")
+    """Judge as DDS would, and warn where a policy is not settled."""
+    problems = incompatibilities(publisher_qos, subscription_qos)
+    if problems:
+        text = "".join(f"ERROR: {sentence};" for _, sentence in problems)
+        return QoSCompatibility.ERROR, text
+    unsettled = [
+        f"WARNING: {name} of the {end} is {policy.name.lower()};"
+        for end, qos in (("publisher", publisher_qos), ("subscription", subscription_qos))
+        for name in ("reliability", "durability", "liveliness")
+        if (policy := getattr(qos, name)).name in _UNSETTLED
+    ]
+    if unsettled:
+        return QoSCompatibility.WARNING, "".join(unsettled)
+    return QoSCompatibility.OK, ""
 
 
-def resolve(qos: QoSProfile | int) -> QoSProfile:
-    """Replace a depth by its profile, and "system default" or "best available" by what it means."""
+def best_available(qos: QoSProfile, offered: Sequence[QoSProfile] | None) -> QoSProfile:
+    """Settle "best available": the most that all ``offered`` profiles allow.
+
+    ``offered`` are those of a topic's publishers for a subscription, None for a publisher, which
+    offers the most there is.
+    """
+
+    def settle(name: str, most: Any, least: Any) -> Any:
+        policy = getattr(qos, name)
+        if policy.name != "BEST_AVAILABLE":
+            return policy
+        if offered is None or (offered and all(getattr(other, name) is most for other in offered)):
+            return most
+        return least
+
+    nobody_yet = offered is not None and not offered
+    return qos._replaced(
+        reliability=settle(
+            "reliability",
+            ReliabilityPolicy.RELIABLE,
+            ReliabilityPolicy.RELIABLE if nobody_yet else ReliabilityPolicy.BEST_EFFORT,
+        ),
+        durability=settle(
+            "durability", DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+        ),
+        liveliness=settle("liveliness", LivelinessPolicy.AUTOMATIC, LivelinessPolicy.AUTOMATIC),
+    )
+
+
+def as_profile(qos: QoSProfile | int) -> QoSProfile:
+    """Return the profile that a depth stands for, or the profile itself."""
     if isinstance(qos, int):
         return QoSProfile(depth=_depth(qos))
     if not isinstance(qos, QoSProfile):
         raise TypeError(f"Expected QoSProfile or int, but received {type(qos)!r}")
+    return qos
+
+
+def resolve(qos: QoSProfile | int) -> QoSProfile:
+    """Replace a depth by its profile, and "system default" by what it means."""
+    qos = as_profile(qos)
     keep_all = qos.history is HistoryPolicy.KEEP_ALL
     return qos._replaced(
         history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,

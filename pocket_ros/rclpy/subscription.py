@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from zenoh import ext, handlers
 from ..idl import CdrError, deserialize
 from ._core import wire
 from ._core.endpoint import Endpoint
+from ._core.matching import LossCounter, Matching
 from ._core.ready import Executable, Once
+from .event_handler import EventHandler, QoSSubscriptionEventType, SubscriptionEventCallbacks
 from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 if TYPE_CHECKING:
@@ -87,6 +90,7 @@ class Subscription(Executable, Generic[MsgT]):
         callback_group: CallbackGroup | None,
         qos: QoSProfile,
         raw: bool,
+        event_callbacks: SubscriptionEventCallbacks | None = None,
     ) -> None:
         depth = None if qos.history is HistoryPolicy.KEEP_ALL else max(1, qos.depth)
         super().__init__(node._rclpy_inbox, callback_group, depth)
@@ -99,6 +103,29 @@ class Subscription(Executable, Generic[MsgT]):
         self._complain = Once(node.get_logger().error)
         self._received = 0
         self._endpoint = Endpoint(node, wire.SUBSCRIPTION, topic, msg_type, qos)
+        self.event_handlers: list[EventHandler] = (
+            []
+            if event_callbacks is None
+            else event_callbacks.create_event_handlers(callback_group, self, topic)
+        )
+        losses = QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
+        self._losses = next(
+            (
+                LossCounter(handler)
+                for handler in self.event_handlers
+                if handler.event_type is losses
+            ),
+            None,
+        )
+        # Before the first message comes, it must be known whose messages are withheld.
+        self._matching = Matching(
+            node.context._live_graph(),
+            wire.SUBSCRIPTION,
+            topic,
+            self._endpoint.type_hash,
+            qos,
+            self.event_handlers,
+        )
         self._subscriber = declare_subscriber(self._endpoint, qos, self._on_sample)
         self._endpoint.announce()
 
@@ -118,12 +145,23 @@ class Subscription(Executable, Generic[MsgT]):
         )
 
     def _on_sample(self, sample: Any) -> None:
-        self._post((sample.payload, sample.attachment, time.time_ns()))
+        attachment = sample.attachment
+        if (self._matching.withheld or self._losses is not None) and attachment is not None:
+            # An attachment that cannot be read is complained of where messages are.
+            with contextlib.suppress(ValueError):
+                meta = wire.unpack_attachment(attachment.to_bytes())
+                if meta.gid in self._matching.withheld:
+                    return
+                if self._losses is not None:
+                    self._losses.note(meta)
+        self._post((sample.payload, attachment, time.time_ns()))
 
     def _execute(self, data: Any) -> Any:
         payload, attachment, received_ns = data
         try:
             meta = wire.unpack_attachment(b"" if attachment is None else attachment.to_bytes())
+            if meta.gid in self._matching.withheld:
+                return None
             raw = payload.to_bytes()
             message = raw if self.raw else deserialize(raw, self.msg_type)
         except (CdrError, ValueError) as error:
@@ -141,9 +179,8 @@ class Subscription(Executable, Generic[MsgT]):
         return self._callback(message, info)
 
     def get_publisher_count(self) -> int:
-        """Return how many publishers there are of its topic and type."""
-        entities = self._node.context._live_graph().entities(wire.PUBLISHER, self.topic)
-        return sum(entity.type_hash == self.msg_type._type_hash for entity in entities)
+        """Return how many publishers of its topic and type it may get messages from."""
+        return len(self._matching.matched)
 
     @property
     def topic_name(self) -> str:
@@ -154,6 +191,7 @@ class Subscription(Executable, Generic[MsgT]):
         """Leave the topic; messages that wait are dropped."""
         if not self._destroyed:
             self._discard_items()
+            self._matching.close()
             self._endpoint.withdraw(self._subscriber)
 
     def __enter__(self) -> Subscription[MsgT]:

@@ -1,7 +1,12 @@
-"""A private router, a fresh ROS context per test, and other processes to talk with."""
+"""A private router, a fresh ROS context per test, and other processes to talk with.
+
+The tests in test_node_*.py know nothing of pocket_ros: they run on whatever rclpy there is. Here,
+and only here, is decided which one that is. A real ROS 2, where there is one, always wins.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -11,33 +16,42 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import pocket_ros.hook
+with contextlib.suppress(ImportError):
+    import pocket_ros.hook
 
-pocket_ros.hook.install()
+    pocket_ros.hook.install()
 
-import rclpy  # noqa: E402
-from rclpy.executors import (  # noqa: E402
+import rclpy
+from rclpy.executors import (
     Executor,
     ExternalShutdownException,
     MultiThreadedExecutor,
 )
-from rclpy.node import Node  # noqa: E402
+from rclpy.node import Node
 
 DEADLINE_SEC = 20.0
+_REPEAT_SEC = 2.0
 _ROOT = Path(__file__).resolve().parents[2]
-_PRELUDE = "import pocket_ros.hook; pocket_ros.hook.install()\n"
+_IS_POCKET_ROS = rclpy.__name__.startswith("pocket_ros.")
+_PRELUDE = "import pocket_ros.hook; pocket_ros.hook.install()\n" if _IS_POCKET_ROS else ""
+# All that is not of the node suite tests pocket_ros itself.
+_OTHERS = [
+    path.name for path in Path(__file__).parent.glob("test_*.py") if "_node_" not in path.name
+]
+collect_ignore = [] if _IS_POCKET_ROS else _OTHERS
 
 
 @pytest.fixture(scope="session")
 def wire() -> Iterator[None]:
     """Run a router on a port of its own; all nodes of these tests find each other through it."""
-    if os.environ.get("AMENT_PREFIX_PATH"):
+    if not _IS_POCKET_ROS:
         yield
         return
     import zenoh
@@ -55,6 +69,13 @@ def wire() -> Iterator[None]:
         patch.setenv("ROS_DOMAIN_ID", "87")
         yield
     patch.undo()
+
+
+@pytest.fixture
+def dds_rules() -> None:
+    """Skip where publishers and subscriptions talk whatever their QoS: rmw_zenoh's own choice."""
+    if not _IS_POCKET_ROS and "zenoh" in rclpy.get_rmw_implementation_identifier():
+        pytest.skip("rmw_zenoh has no incompatible QoS")
 
 
 class Ros:
@@ -102,6 +123,23 @@ class Ros:
     def wait(event: threading.Event) -> None:
         """Wait for an event within the deadline."""
         assert event.wait(DEADLINE_SEC), "it did not happen in time"
+
+    @staticmethod
+    def meet(*publishers: Any) -> None:
+        """Wait until each publisher has a subscription, whether or not a node is spun."""
+        deadline = time.monotonic() + DEADLINE_SEC
+        pause = threading.Event()
+        while not all(publisher.get_subscription_count() for publisher in publishers):
+            assert time.monotonic() < deadline, "a publisher has no subscription"
+            pause.wait(0.01)
+
+    @staticmethod
+    def until(node: Node, condition: Callable[[], bool]) -> None:
+        """Wait for what has no event in rclpy, on a timer of a node that is spun."""
+        holds = threading.Event()
+        timer = node.create_timer(0.01, lambda: holds.set() if condition() else None)
+        assert holds.wait(DEADLINE_SEC), "it did not become true in time"
+        node.destroy_timer(timer)
 
     @staticmethod
     def call(node: Node, srv_type: Any, name: str, request: Any) -> Any:
@@ -195,8 +233,18 @@ class Peer:
         self.process.wait(DEADLINE_SEC)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
+        """Send a signal; to a real rclpy, which may miss one, until it ends."""
         self.process.send_signal(number)
+        if not _IS_POCKET_ROS:
+            threading.Thread(target=self._repeat, args=(number,), daemon=True).start()
+
+    def _repeat(self, number: signal.Signals) -> None:
+        while True:
+            try:
+                self.process.wait(_REPEAT_SEC)
+                return
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(number)
 
     def exit_code(self) -> int:
         """Wait for its end."""

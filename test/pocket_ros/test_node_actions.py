@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 
 import pytest
-from action_msgs.msg import GoalStatus
+from action_msgs.msg import GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
 from example_interfaces.action import Fibonacci
 from rclpy.action import (
@@ -14,10 +15,15 @@ from rclpy.action import (
     ActionServer,
     CancelResponse,
     GoalResponse,
+    get_action_client_names_and_types_by_node,
     get_action_names_and_types,
+    get_action_server_names_and_types_by_node,
 )
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import qos_profile_action_status_default
+from rclpy.task import Future
+from unique_identifier_msgs.msg import UUID
 
 DEADLINE_SEC = 20.0
 
@@ -29,6 +35,7 @@ class Pair:
         self.ros = ros
         server_node = ros.node("server")
         self.node = ros.node("client")
+        self.server_node = server_node
         self.server = ActionServer(
             server_node,
             Fibonacci,
@@ -57,6 +64,10 @@ def count(goal_handle):
     return Fibonacci.Result(sequence=feedback.sequence)
 
 
+def nanoseconds(stamp):
+    return stamp.sec * 10**9 + stamp.nanosec
+
+
 class UntilCancelled:
     """Executes until a cancel request comes."""
 
@@ -71,8 +82,9 @@ class UntilCancelled:
     def __call__(self, goal_handle):
         self.begun.set()
         assert self.asked.wait(DEADLINE_SEC)
+        # The answer of the callback takes effect after it.
         while not goal_handle.is_cancel_requested:
-            pass
+            time.sleep(0)
         if self.obey:
             goal_handle.canceled()
         else:
@@ -228,20 +240,17 @@ def test_same_goal_id_is_not_accepted_twice(ros):
 
 
 def test_coroutine_server_in_one_thread_cancels_while_it_waits(ros):
-    node = ros.node("helper")
-    begun, resume = threading.Event(), queue.Queue()
+    begun, resumed = threading.Event(), Future()
 
     async def execute(goal_handle):
-        future = goal_handle._action_server._node.executor.create_future()
-        resume.put(future)
         begun.set()
-        await future
+        await resumed
         assert goal_handle.is_cancel_requested
         goal_handle.canceled()
         return Fibonacci.Result()
 
     def cancel(goal_handle):
-        resume.get_nowait().set_result(None)
+        resumed.set_result(None)
         return CancelResponse.ACCEPT
 
     pair = Pair(ros, execute, executor=SingleThreadedExecutor(), cancel_callback=cancel)
@@ -250,7 +259,14 @@ def test_coroutine_server_in_one_thread_cancels_while_it_waits(ros):
     result = handle.get_result_async()
     ros.result(handle.cancel_goal_async())
     assert ros.result(result).status == GoalStatus.STATUS_CANCELED
-    assert ("/count", ["example_interfaces/action/Fibonacci"]) in get_action_names_and_types(node)
+
+
+def test_actions_are_in_the_graph(ros):
+    pair = Pair(ros, count)
+    found = ("/count", ["example_interfaces/action/Fibonacci"])
+    assert found in get_action_names_and_types(pair.node)
+    assert found in get_action_server_names_and_types_by_node(pair.node, "server", "/")
+    assert found in get_action_client_names_and_types_by_node(pair.node, "client", "/")
 
 
 def test_accepted_goal_may_be_executed_later(ros):
@@ -261,6 +277,169 @@ def test_accepted_goal_may_be_executed_later(ros):
     assert server_handle.status == GoalStatus.STATUS_ACCEPTED
     server_handle.execute()
     assert ros.result(result).status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_goal_cancelled_before_its_execution_is_executed_as_cancelled(ros):
+    waiting, seen = queue.Queue(), queue.Queue()
+
+    def execute(goal_handle):
+        seen.put(goal_handle.is_cancel_requested)
+        goal_handle.canceled()
+        return Fibonacci.Result()
+
+    pair = Pair(
+        ros,
+        execute,
+        handle_accepted_callback=waiting.put,
+        cancel_callback=lambda _: CancelResponse.ACCEPT,
+    )
+    handle = pair.send()
+    result = handle.get_result_async()
+    server_handle = waiting.get(timeout=DEADLINE_SEC)
+    assert len(ros.result(handle.cancel_goal_async()).goals_canceling) == 1
+    assert server_handle.status == GoalStatus.STATUS_CANCELING
+    server_handle.execute()
+    assert seen.get(timeout=DEADLINE_SEC)
+    assert ros.result(result).status == GoalStatus.STATUS_CANCELED
+    assert not server_handle.is_active
+    assert not server_handle.is_cancel_requested
+
+
+def test_cancelled_goal_may_still_abort(ros):
+    begun, asked = threading.Event(), threading.Event()
+
+    def execute(goal_handle):
+        begun.set()
+        assert asked.wait(DEADLINE_SEC)
+        goal_handle.abort()
+        return Fibonacci.Result(sequence=[3])
+
+    pair = Pair(ros, execute, cancel_callback=lambda _: CancelResponse.ACCEPT)
+    handle = pair.send()
+    result = handle.get_result_async()
+    ros.wait(begun)
+    ros.result(handle.cancel_goal_async())
+    asked.set()
+    end = ros.result(result)
+    assert (end.status, list(end.result.sequence)) == (GoalStatus.STATUS_ABORTED, [3])
+
+
+def test_goal_that_nobody_cancelled_cannot_end_as_cancelled(ros):
+    errors = queue.Queue()
+
+    def execute(goal_handle):
+        try:
+            goal_handle.canceled()
+        except Exception as error:
+            errors.put(error)
+        goal_handle.succeed()
+        return Fibonacci.Result()
+
+    end = ros.result(Pair(ros, execute).send().get_result_async())
+    assert end.status == GoalStatus.STATUS_SUCCEEDED
+    assert errors.get_nowait()
+
+
+def test_result_may_be_given_with_the_end(ros):
+    def execute(goal_handle):
+        goal_handle.succeed(Fibonacci.Result(sequence=[5]))
+
+    end = ros.result(Pair(ros, execute).send().get_result_async())
+    assert (end.status, list(end.result.sequence)) == (GoalStatus.STATUS_SUCCEEDED, [5])
+
+
+def test_coroutine_may_execute_a_goal_and_send_feedback(ros):
+    async def execute(goal_handle):
+        goal_handle.publish_feedback(Fibonacci.Feedback(sequence=[1]))
+        goal_handle.succeed()
+        return Fibonacci.Result(sequence=[1, 2])
+
+    seen = queue.Queue()
+    handle = Pair(ros, execute).send(feedback=seen.put)
+    end = ros.result(handle.get_result_async())
+    assert (end.status, list(end.result.sequence)) == (GoalStatus.STATUS_SUCCEEDED, [1, 2])
+    assert list(seen.get(timeout=DEADLINE_SEC).feedback.sequence) == [1]
+
+
+def test_coroutine_that_raises_aborts_its_goal(ros):
+    async def execute(goal_handle):
+        raise ZeroDivisionError
+
+    end = ros.result(Pair(ros, execute).send().get_result_async())
+    assert end.status == GoalStatus.STATUS_ABORTED
+
+
+def test_callback_that_raises_rejects_the_goal(ros):
+    def decide(goal):
+        raise ZeroDivisionError
+
+    pair = Pair(ros, count, goal_callback=decide)
+    assert not pair.send().accepted
+    pair.server.register_goal_callback(lambda goal: GoalResponse.ACCEPT)
+    assert pair.send().accepted
+
+
+def test_result_of_an_unknown_goal_is_unknown(ros):
+    pair = Pair(ros, count)
+    service = Fibonacci.Impl.GetResultService
+    request = service.Request(goal_id=UUID(uuid=list(range(16))))
+    response = ros.call(pair.node, service, "count/_action/get_result", request)
+    assert response.status == GoalStatus.STATUS_UNKNOWN
+    assert list(response.result.sequence) == []
+
+
+def test_stamp_cancels_all_goals_accepted_before_it(ros):
+    execute = UntilCancelled()
+    pair = Pair(ros, execute, cancel_callback=execute.cancel)
+    old = [pair.send() for _ in range(2)]
+    young = pair.send()
+    assert nanoseconds(young.stamp) > nanoseconds(old[1].stamp)
+    results = [handle.get_result_async() for handle in (*old, young)]
+    request = CancelGoal.Request()
+    request.goal_info.stamp = old[1].stamp
+    response = ros.call(pair.node, CancelGoal, "count/_action/cancel_goal", request)
+    assert {bytes(info.goal_id.uuid) for info in response.goals_canceling} == {
+        bytes(handle.goal_id.uuid) for handle in old
+    }
+    for result in results[:2]:
+        assert ros.result(result).status == GoalStatus.STATUS_CANCELED
+    assert not results[2].done()
+    request.goal_info.goal_id = young.goal_id
+    response = ros.call(pair.node, CancelGoal, "count/_action/cancel_goal", request)
+    assert len(response.goals_canceling) == 1
+    assert ros.result(results[2]).status == GoalStatus.STATUS_CANCELED
+
+
+def test_states_of_goals_are_told_to_whoever_comes_later(ros):
+    pair = Pair(ros, count)
+    handle = pair.send()
+    ros.result(handle.get_result_async())
+    seen = queue.Queue()
+    pair.node.create_subscription(
+        GoalStatusArray, "count/_action/status", seen.put, qos_profile_action_status_default
+    )
+    statuses = seen.get(timeout=DEADLINE_SEC).status_list
+    while statuses[0].status != GoalStatus.STATUS_SUCCEEDED:
+        statuses = seen.get(timeout=DEADLINE_SEC).status_list
+    assert bytes(statuses[0].goal_info.goal_id.uuid) == bytes(handle.goal_id.uuid)
+
+
+def test_server_that_goes_is_not_ready_and_may_come_back(ros):
+    pair = Pair(ros, count)
+    pair.server.destroy()
+    ros.until(pair.node, lambda: not pair.client.server_is_ready())
+    assert not pair.client.wait_for_server(timeout_sec=0.05)
+    ActionServer(pair.server_node, Fibonacci, "count", count)
+    assert pair.client.wait_for_server(DEADLINE_SEC)
+    end = ros.result(pair.send().get_result_async())
+    assert end.status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_goal_of_another_type_is_refused(ros):
+    client = ActionClient(ros.node("client"), Fibonacci, "count")
+    with pytest.raises(TypeError):
+        client.send_goal_async(Fibonacci.Result())
+    assert not client.wait_for_server(timeout_sec=0.05)
 
 
 def test_goal_cannot_leave_its_end_state(ros):

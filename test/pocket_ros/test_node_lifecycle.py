@@ -73,6 +73,15 @@ class Managed:
         request = ChangeState.Request(transition=Transition(id=transition, label=label))
         return self.ros.call(self.manager, ChangeState, "device/change_state", request).success
 
+    def events(self):
+        """Return a queue of the transitions from now on."""
+        events = queue.Queue()
+        topic = "device/transition_event"
+        self.manager.create_subscription(TransitionEvent, topic, events.put, 10)
+        self.ros.until(self.manager, lambda: self.manager.count_publishers(topic) == 1)
+        self.ros.until(self.manager, lambda: self.device.count_subscribers(topic) == 1)
+        return events
+
     def state(self):
         response = self.ros.call(self.manager, GetState, "device/get_state", GetState.Request())
         return response.current_state.label
@@ -133,6 +142,70 @@ def test_configuration_that_fails_leads_to(managed, outcome, handling, state):
     assert handled is (outcome is not FAILURE)
 
 
+UP_TO = {
+    "configure": (),
+    "activate": ("configure",),
+    "cleanup": ("configure",),
+    "deactivate": ("configure", "activate"),
+    "shutdown": ("configure", "activate"),
+}
+
+
+@pytest.mark.parametrize("handling", [SUCCESS, FAILURE, ERROR])
+@pytest.mark.parametrize("transition", list(UP_TO))
+def test_error_of_any_transition_is_processed(managed, transition, handling):
+    managed.device.outcomes = {transition: ValueError("of the callback"), "error": handling}
+    for label in UP_TO[transition]:
+        assert managed.change(label=label)
+    before = managed.state()
+    events = managed.events()
+    assert not managed.change(label=transition)
+    assert managed.device.calls[-1] == ("error", before)
+    end = "unconfigured" if handling is SUCCESS else "finalized"
+    assert managed.state() == end
+    told = [events.get(timeout=DEADLINE_SEC) for _ in range(3)]
+    assert [event.goal_state.label for event in told][1:] == ["errorprocessing", end]
+    assert [event.transition.label for event in told][1:] == [
+        "transition_error",
+        {SUCCESS: "transition_success", FAILURE: "transition_failure"}.get(
+            handling, "transition_error"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("labels", [(), ("configure",), ("configure", "activate")])
+def test_node_may_be_shut_down_from_every_state(managed, labels):
+    for label in labels:
+        assert managed.change(label=label)
+    assert managed.change(label="shutdown")
+    assert managed.state() == "finalized"
+    assert managed.device.calls[-1][0] == "shutdown"
+    for label in ("configure", "activate", "shutdown"):
+        assert not managed.change(label=label)
+    assert managed.state() == "finalized"
+
+
+def test_deactivation_that_fails_leaves_the_node_active(managed):
+    managed.device.outcomes = {"deactivate": FAILURE}
+    for label in ("configure", "activate"):
+        assert managed.change(label=label)
+    assert not managed.change(label="deactivate")
+    assert managed.state() == "active"
+
+
+def test_other_callbacks_may_be_registered(managed):
+    seen = []
+
+    def configure(state):
+        seen.append(state.label)
+        return SUCCESS
+
+    assert managed.device.register_on_configure(configure)
+    assert managed.change(label="configure")
+    assert seen == ["unconfigured"]
+    assert managed.device.calls == []
+
+
 def test_activation_that_fails_leaves_the_node_inactive(managed):
     managed.device.outcomes = {"activate": FAILURE}
     managed.change(Transition.TRANSITION_CONFIGURE)
@@ -156,8 +229,7 @@ def test_managed_publisher_speaks_only_while_active(managed):
 
 
 def test_transitions_are_announced(managed):
-    events = queue.Queue()
-    managed.manager.create_subscription(TransitionEvent, "device/transition_event", events.put, 10)
+    events = managed.events()
     managed.change(Transition.TRANSITION_CONFIGURE)
     first, second = (events.get(timeout=DEADLINE_SEC) for _ in range(2))
     assert (first.start_state.label, first.transition.label, first.goal_state.label) == (

@@ -1,4 +1,4 @@
-"""Parameters: declarations, types, ranges, files with wildcards, and the six services."""
+"""Parameters: declarations, types, ranges, files with wildcards, services, clients and events."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ from rclpy.exceptions import (
     ParameterUninitializedException,
 )
 from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.parameter_event_handler import ParameterEventHandler
 
 DEADLINE_SEC = 20.0
 
@@ -292,3 +294,89 @@ def test_malformed_file_is_refused_by_name(wire, tmp_path, text):
     with pytest.raises(RuntimeError, match=r"bad\.yaml"):
         rclpy.init(args=["--ros-args", "--params-file", str(path)])
     assert not rclpy.ok()
+
+
+@pytest.fixture
+def remote(ros, node):
+    """A client of the holder's parameters, on a node of its own."""
+    node.declare_parameter("speed", 1.5, ParameterDescriptor(description="in mm/s"))
+    node.declare_parameter("gains.p", 2)
+    node.declare_parameter("anything", 1, ParameterDescriptor(dynamic_typing=True))
+    caller = ros.node("caller")
+    client = AsyncParameterClient(caller, "holder")
+    ros.spin(node)
+    ros.spin(caller)
+    assert client.wait_for_services(DEADLINE_SEC)
+    return client
+
+
+def test_client_reads_another_nodes_parameters(ros, remote):
+    (value,) = ros.result(remote.get_parameters(["speed"])).values
+    assert value.double_value == 1.5
+    listed = ros.result(remote.list_parameters()).result
+    assert {"speed", "gains.p"} <= set(listed.names)
+    assert list(ros.result(remote.list_parameters(["gains"])).result.names) == ["gains.p"]
+    types = ros.result(remote.get_parameter_types(["speed", "gains.p"])).types
+    assert list(types) == [ParameterType.PARAMETER_DOUBLE, ParameterType.PARAMETER_INTEGER]
+    (descriptor,) = ros.result(remote.describe_parameters(["speed"])).descriptors
+    assert descriptor.description == "in mm/s"
+
+
+def test_client_sets_and_deletes_another_nodes_parameters(ros, node, remote):
+    called = queue.Queue()
+    future = remote.set_parameters(
+        [Parameter("speed", value=3.5), Parameter("gains.p", value="no number").to_parameter_msg()],
+        callback=called.put,
+    )
+    assert [outcome.successful for outcome in ros.result(future).results] == [True, False]
+    assert called.get(timeout=DEADLINE_SEC) is future
+    assert node.get_parameter("speed").value == 3.5
+    both = [Parameter("speed", value=4.5), Parameter("gains.p", value="no number")]
+    assert not ros.result(remote.set_parameters_atomically(both)).result.successful
+    assert node.get_parameter("speed").value == 3.5
+    outcomes = ros.result(remote.delete_parameters(["anything", "speed"])).results
+    assert [outcome.successful for outcome in outcomes] == [True, False]
+    assert node.get_parameter("speed").value == 3.5
+
+
+def test_client_loads_a_file(ros, node, remote, tmp_path):
+    path = tmp_path / "holder.yaml"
+    path.write_text("/holder: {ros__parameters: {speed: 7.5, gains: {p: 4}}}")
+    outcomes = ros.result(remote.load_parameter_file(str(path))).results
+    assert [outcome.successful for outcome in outcomes] == [True, True]
+    assert (node.get_parameter("speed").value, node.get_parameter("gains.p").value) == (7.5, 4)
+    with pytest.raises(RuntimeError):
+        remote.load_parameter_file(str(tmp_path / "missing.yaml"))
+
+
+def test_client_of_a_missing_node_is_not_ready(ros):
+    client = AsyncParameterClient(ros.node("lonely"), "nobody")
+    assert not client.services_are_ready()
+    assert not client.wait_for_services(timeout_sec=0.05)
+
+
+def test_handler_calls_back_for_one_parameter_of_one_node(ros, node):
+    watcher, other = ros.node("watcher"), ros.node("other")
+    speeds, events = queue.Queue(), queue.Queue()
+    handler = ParameterEventHandler(watcher)
+    ros.spin(watcher)
+    ros.until(watcher, lambda: watcher.count_publishers("/parameter_events") == 3)
+    of_speed = handler.add_parameter_callback("speed", "holder", speeds.put)
+    of_events = handler.add_parameter_event_callback(events.put)
+    for one, value in ((other, 1), (node, 2)):
+        one.declare_parameter("unwatched", value)
+        one.declare_parameter("speed", value)
+    assert speeds.get(timeout=DEADLINE_SEC).value.integer_value == 2
+    told = [events.get(timeout=DEADLINE_SEC) for _ in range(4)]
+    assert {event.node for event in told} == {"/holder", "/other"}
+    handler.remove_parameter_callback(of_speed)
+    node.set_parameters([Parameter("speed", value=3)])
+    changed = events.get(timeout=DEADLINE_SEC)
+    assert handler.get_parameter_from_event(changed, "speed", "/holder").value.integer_value == 3
+    assert handler.get_parameter_from_event(changed, "speed", "/other") is None
+    assert [parameter.name for parameter in handler.get_parameters_from_event(changed)] == ["speed"]
+    assert speeds.empty()
+    handler.remove_parameter_event_callback(of_events)
+    with pytest.raises(RuntimeError):
+        handler.remove_parameter_callback(of_speed)
+    handler.destroy()

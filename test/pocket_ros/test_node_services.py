@@ -57,6 +57,55 @@ def test_killed_server_leaves_the_graph(ros, peer):
     assert "adder" not in node.get_node_names()
 
 
+def test_service_that_comes_back_answers_again(ros, peer):
+    first = peer(SERVER)
+    assert first.line() == "ready"
+    node = ros.node("caller")
+    client = node.create_client(AddTwoInts, "add")
+    ros.spin(node)
+    assert client.wait_for_service(DEADLINE_SEC)
+    first.kill()
+    ros.until(node, lambda: not client.service_is_ready())
+    assert not client.wait_for_service(timeout_sec=0.05)
+    second = peer(SERVER)
+    assert client.wait_for_service(DEADLINE_SEC)
+    assert ros.result(client.call_async(AddTwoInts.Request(a=1, b=2))).sum == 3
+    second.kill()
+
+
+def test_service_is_ready_while_one_of_its_servers_lives(ros, peer):
+    other = peer(SERVER)
+    assert other.line() == "ready"
+    node, spare = ros.node("caller"), ros.node("spare")
+
+    def add(request, response):
+        response.sum = -1
+        return response
+
+    client = node.create_client(AddTwoInts, "add")
+    service = spare.create_service(AddTwoInts, "add", add)
+    ros.spin(node)
+    ros.spin(spare)
+    assert client.wait_for_service(DEADLINE_SEC)
+    other.kill()
+    ros.until(node, lambda: "adder" not in node.get_node_names())
+    assert client.service_is_ready()
+    assert ros.result(client.call_async(AddTwoInts.Request())).sum == -1
+    assert spare.destroy_service(service)
+    ros.until(node, lambda: not client.service_is_ready())
+
+
+def test_waiting_for_a_service_ends_when_it_comes(ros):
+    node, server = ros.node("caller"), ros.node("server")
+    client = node.create_client(Trigger, "late")
+    found = []
+    waiter = threading.Thread(target=lambda: found.append(client.wait_for_service(DEADLINE_SEC)))
+    waiter.start()
+    server.create_service(Trigger, "late", answer)
+    waiter.join(DEADLINE_SEC)
+    assert found == [True]
+
+
 def test_service_that_is_missing_is_not_ready(ros):
     client = ros.node("lonely").create_client(Trigger, "nowhere")
     assert not client.service_is_ready()

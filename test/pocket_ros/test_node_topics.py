@@ -7,8 +7,10 @@ import threading
 
 import pytest
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.topic_endpoint_info import TopicEndpointTypeEnum
+from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import Int32, String
 
 DEADLINE_SEC = 20.0
@@ -54,6 +56,7 @@ def test_message_goes_to_another_process_and_back(ros, peer):
     ros.spin(node)
     wait_for_matches(node, "call", subscriptions=1)
     wait_for_matches(node, "reply", publishers=1)
+    ros.meet(publisher)
     publisher.publish(String(data="hello"))
     assert replies.get(timeout=DEADLINE_SEC) == "hello!"
 
@@ -87,46 +90,11 @@ def test_volatile_joiner_of_a_latched_topic_gets_only_what_comes_later(ros):
     publisher.publish(String(data="before"))
     received = queue.Queue()
     node.create_subscription(String, "state", lambda m: received.put(m.data), 10)
+    ros.meet(publisher)
     ros.spin(node)
     publisher.publish(String(data="after"))
     assert received.get(timeout=DEADLINE_SEC) == "after"
     assert received.empty()
-
-
-def test_messages_of_one_peer_keep_their_order_over_all_topics(ros, peer):
-    other = peer("""
-        import sys
-        import rclpy
-        from std_msgs.msg import Int32
-        rclpy.init()
-        node = rclpy.create_node("talker")
-        publishers = [node.create_publisher(Int32, f"t{i}", 100) for i in range(4)]
-        print("ready")
-        sys.stdin.readline()
-        for number in range(400):
-            publishers[(number * 7) % 4].publish(Int32(data=number))
-        print("sent")
-        sys.stdin.readline()
-    """)
-    assert other.line() == "ready"
-    node = ros.node("listener")
-    received = []
-    complete = threading.Event()
-
-    def on_message(message):
-        received.append(message.data)
-        if len(received) == 400:
-            complete.set()
-
-    for index in range(4):
-        node.create_subscription(Int32, f"t{index}", on_message, 100)
-    ros.spin(node)
-    for index in range(4):
-        wait_for_matches(node, f"t{index}", publishers=1)
-    other.tell("go")
-    assert other.line() == "sent"
-    ros.wait(complete)
-    assert received == list(range(400))
 
 
 def test_queue_keeps_the_newest_messages(ros):
@@ -134,6 +102,7 @@ def test_queue_keeps_the_newest_messages(ros):
     received = queue.Queue()
     node.create_subscription(Int32, "fast", lambda m: received.put(m.data), 3)
     publisher = node.create_publisher(Int32, "fast", 3)
+    ros.meet(publisher)
     for number in range(10):
         publisher.publish(Int32(data=number))
     ros.spin(node)
@@ -146,6 +115,7 @@ def test_callback_with_two_arguments_gets_the_message_info(ros):
     infos = queue.Queue()
     node.create_subscription(String, "x", lambda message, info: infos.put(info), 10)
     publisher = node.create_publisher(String, "x", 10)
+    ros.meet(publisher)
     ros.spin(node)
     publisher.publish(String())
     publisher.publish(String())
@@ -159,6 +129,7 @@ def test_raw_subscription_gets_the_bytes_and_a_publisher_takes_them(ros):
     received = queue.Queue()
     node.create_subscription(String, "x", received.put, 10, raw=True)
     publisher = node.create_publisher(String, "x", 10)
+    ros.meet(publisher)
     ros.spin(node)
     publisher.publish(serialize_message(String(data="bytes")))
     raw = received.get(timeout=DEADLINE_SEC)
@@ -190,6 +161,7 @@ def test_many_threads_may_publish_on_one_publisher(ros):
 
     node.create_subscription(Int32, "x", on_message, 400)
     publisher = node.create_publisher(Int32, "x", 400)
+    ros.meet(publisher)
     ros.spin(node)
 
     def publish(start):
@@ -225,8 +197,59 @@ def test_destroyed_subscription_gets_nothing(ros):
     subscription = node.create_subscription(String, "x", gone.put, 10)
     node.create_subscription(String, "x", stays.put, 10)
     publisher = node.create_publisher(String, "x", 10)
+    ros.meet(publisher)
     assert node.destroy_subscription(subscription)
     ros.spin(node)
     publisher.publish(String())
     stays.get(timeout=DEADLINE_SEC)
     assert gone.empty()
+
+
+def test_endpoints_are_known_in_full(ros):
+    node = ros.node("one", namespace="/lab")
+    node.create_publisher(String, "state", LATCHED)
+    node.create_subscription(String, "state", lambda message: None, 10)
+    ros.spin(node)
+    wait_for_matches(node, "state", publishers=1, subscriptions=1)
+    (publisher,) = node.get_publishers_info_by_topic("/lab/state")
+    (subscription,) = node.get_subscriptions_info_by_topic("state")
+    assert publisher.endpoint_type == TopicEndpointTypeEnum.PUBLISHER
+    assert subscription.endpoint_type == TopicEndpointTypeEnum.SUBSCRIPTION
+    assert str(publisher.topic_type_hash) == (
+        "RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18"
+    )
+    assert len(publisher.endpoint_gid) == 16
+    assert list(publisher.endpoint_gid) != list(subscription.endpoint_gid)
+    assert subscription.qos_profile.durability == DurabilityPolicy.VOLATILE
+    assert subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    assert "Node namespace: /lab" in str(publisher)
+
+
+def test_two_nodes_of_one_name_work_side_by_side(ros):
+    twins = [ros.node("twin"), ros.node("twin")]
+    received = queue.Queue()
+    for twin in twins:
+        twin.create_subscription(String, "x", lambda message: received.put(message.data), 10)
+    publisher = ros.node("talker").create_publisher(String, "x", 10)
+    ros.spin(*twins)
+    wait_for_matches(twins[0], "x", subscriptions=2)
+    ros.until(twins[0], lambda: twins[0].get_node_names().count("twin") == 2)
+    ros.until(twins[0], lambda: publisher.get_subscription_count() == 2)
+    publisher.publish(String(data="both"))
+    assert [received.get(timeout=DEADLINE_SEC) for _ in range(2)] == ["both", "both"]
+    twins.pop().destroy_node()
+    ros.until(twins[0], lambda: twins[0].get_node_names().count("twin") == 1)
+    ros.until(twins[0], lambda: publisher.get_subscription_count() == 1)
+    publisher.publish(String(data="one"))
+    assert received.get(timeout=DEADLINE_SEC) == "one"
+
+
+def test_next_message_can_be_waited_for_without_an_executor(ros):
+    node, talker = ros.node("waiting"), ros.node("talker")
+    publisher = talker.create_publisher(String, "x", 10)
+    talker.create_timer(0.02, lambda: publisher.publish(String(data="tick")))
+    ros.spin(talker)
+    found, message = wait_for_message(String, node, "x", time_to_wait=DEADLINE_SEC)
+    assert found
+    assert message.data == "tick"
+    assert wait_for_message(String, node, "silence", time_to_wait=0.05) == (False, None)

@@ -9,13 +9,17 @@ import threading
 import pytest
 import rclpy
 import zenoh
+from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
+from builtin_interfaces.msg import Time
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from unique_identifier_msgs.msg import UUID
 
 import pocket_ros.rclpy
 from pocket_ros.idl import serialize
 from pocket_ros.rclpy._core import wire
 from pocket_ros.rclpy._core.graph import parse_token
+from pocket_ros.rclpy.action import _status
 from pocket_ros.rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -185,3 +189,22 @@ def test_message_in_big_endian_is_understood(ros, intruder):
     publisher.put(b"\x00\x00\x00\x00\x00\x00\x00\x03hi\x00", attachment=GOOD)
     publisher.put(serialize(String(data="end")), attachment=GOOD)
     assert received.get(timeout=DEADLINE_SEC) in ("hi", "end")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_goal_status_array_is_packed_as_the_message_is(count):
+    statuses = [
+        GoalStatus(
+            goal_info=GoalInfo(
+                goal_id=UUID(uuid=[number] * 16), stamp=Time(sec=number, nanosec=number + 1)
+            ),
+            status=number,
+        )
+        for number in range(count)
+    ]
+    goals = [(bytes([number] * 16), number, number + 1, number) for number in range(count)]
+    raw = serialize(GoalStatusArray(status_list=statuses))
+    assert _status.pack(goals) == raw
+    assert _status.read(raw) == [(goal[0], goal[3]) for goal in goals]
+    with pytest.raises(ValueError, match="no GoalStatusArray"):
+        _status.read(raw[:-1])

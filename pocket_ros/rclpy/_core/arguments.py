@@ -12,13 +12,11 @@ import yaml
 from ..exceptions import RCLInvalidROSArgsError, UnknownROSArgsError
 from . import names
 
-_FLAGS_WITHOUT_EFFECT = {
-    "--enable-rosout-logs",
-    "--disable-rosout-logs",
-    "--enable-stdout-logs",
-    "--disable-stdout-logs",
-    "--enable-external-lib-logs",
-    "--disable-external-lib-logs",
+_FLAGS_WITHOUT_EFFECT = {"--enable-external-lib-logs", "--disable-external-lib-logs"}
+_LOG_OUTPUTS = {
+    f"--{verb}-{output}-logs": (output, verb == "enable")
+    for verb in ("enable", "disable")
+    for output in ("rosout", "stdout")
 }
 _NODE_PREFIX = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*):(?!=)(?!//)(.*)$")
 
@@ -87,6 +85,11 @@ class RosArguments:
     overrides: list[Override] = field(default_factory=list)
     log_levels: list[tuple[str, str]] = field(default_factory=list)
     enclave: str = "/"
+    log_outputs: dict[str, bool] = field(default_factory=dict)
+
+    def logs_to(self, output: str) -> bool:
+        """Return whether logs go to "rosout" or "stdout" (which is stderr)."""
+        return self.log_outputs.get(output, True)
 
 
 def strip_ros_arguments(arguments: Sequence[str]) -> list[str]:
@@ -147,6 +150,9 @@ def _parse_word(parsed: RosArguments, word: str, words: Iterable[str]) -> bool:
         value()
     elif word.startswith("--log-level="):
         parsed.log_levels.append(("", word.partition("=")[2]))
+    elif word in _LOG_OUTPUTS:
+        output, enabled = _LOG_OUTPUTS[word]
+        parsed.log_outputs[output] = enabled
     elif word not in _FLAGS_WITHOUT_EFFECT:
         return False
     return True

@@ -29,6 +29,7 @@ class Endpoint:
         self.session = context._live_session()
         domain_id = context.get_domain_id()
         dds_type, type_hash = interface._dds_name, interface._type_hash
+        self.type_hash: str = type_hash
         self.key = wire.topic_key(domain_id, name, dds_type, type_hash)
         self.token = wire.endpoint_token(
             domain_id,

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import zenoh
 from zenoh import handlers
@@ -56,6 +57,16 @@ def parse_token(token: str) -> Entity | None:
     )
 
 
+class Watcher(Protocol):
+    """Is told of the endpoints of one kind and name, in the thread that learns of them."""
+
+    def appeared(self, entity: Entity) -> None:
+        """Note an endpoint that is there."""
+
+    def vanished(self, entity: Entity) -> None:
+        """Note an endpoint that has gone."""
+
+
 class Graph:
     """Follows the liveliness tokens of one domain and tells waiters when something changed."""
 
@@ -64,6 +75,7 @@ class Graph:
         self._changed = threading.Condition()
         self._closed = False
         self._version = 0
+        self._watchers: dict[tuple[str, str], list[Watcher]] = {}
         self._subscriber = session.liveliness().declare_subscriber(
             f"{wire.LIVELINESS_SPACE}/{domain_id}/**",
             handlers.Callback(self._on_token, indirect=False),
@@ -73,12 +85,18 @@ class Graph:
     def _on_token(self, sample: zenoh.Sample) -> None:
         token = str(sample.key_expr)
         with self._changed:
+            known = self._entities.get(token)
             if sample.kind == zenoh.SampleKind.DELETE:
-                self._entities.pop(token, None)
-            else:
+                if known is not None:
+                    del self._entities[token]
+                    for watcher in self._watchers.get((known.kind, known.name), ()):
+                        watcher.vanished(known)
+            elif known is None:
                 entity = parse_token(token)
                 if entity is not None:
                     self._entities[token] = entity
+                    for watcher in self._watchers.get((entity.kind, entity.name), ()):
+                        watcher.appeared(entity)
             self._version += 1
             self._changed.notify_all()
 
@@ -96,6 +114,22 @@ class Graph:
                 for entity in self._entities.values()
                 if (kind is None or entity.kind == kind) and (name is None or entity.name == name)
             ]
+
+    def watch(self, kind: str, name: str, watcher: Watcher) -> Callable[[], None]:
+        """Tell ``watcher`` of all endpoints, those that are there first; return how to end it."""
+        with self._changed:
+            watchers = self._watchers.setdefault((kind, name), [])
+            watchers.append(watcher)
+            for entity in self.entities(kind, name):
+                watcher.appeared(entity)
+
+        def end() -> None:
+            with self._changed:
+                watchers.remove(watcher)
+                if not watchers and self._watchers.get((kind, name)) is watchers:
+                    del self._watchers[kind, name]
+
+        return end
 
     def wait(self, predicate: Callable[[], bool], timeout_sec: float | None) -> bool:
         """Wait until ``predicate`` holds; False after ``timeout_sec`` or when the graph closed.

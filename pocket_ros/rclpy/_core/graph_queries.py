@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..endpoint_info import TopicEndpointInfo, TopicEndpointTypeEnum
+from ..topic_endpoint_info import TopicEndpointInfo, TopicEndpointTypeEnum
+from ..type_hash import TypeHash
 from . import wire
 from .graph import Entity, Graph
 
@@ -39,7 +40,7 @@ def endpoints(graph: Graph, kind: str, topic: str) -> list[TopicEndpointInfo]:
             node_name=entity.node_name,
             node_namespace=entity.namespace,
             topic_type=wire.ros_type(entity.dds_type),
-            topic_type_hash=entity.type_hash,
+            topic_type_hash=TypeHash._read(entity.type_hash),
             endpoint_type=end,
             endpoint_gid=list(wire.gid_of(entity.token)),
             qos_profile=wire.decode_qos(entity.qos_text),

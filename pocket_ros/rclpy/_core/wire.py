@@ -8,12 +8,21 @@ from typing import NamedTuple
 
 import xxhash
 
-from ..qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from ..constants import S_TO_NS
+from ..duration import Duration, Infinite
+from ..qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 
 _ATTACHMENT = struct.Struct("<qqB16s")
 _GID_SIZE = 16
 _LEGACY_ATTACHMENT_SIZE = 77
 _DEFAULT_DEPTH = 42
+_NEVER = divmod(Infinite.nanoseconds, S_TO_NS)
 LIVELINESS_SPACE = "@ros2_lv"
 
 NODE = "NN"
@@ -113,26 +122,56 @@ def ros_type(dds_type: str) -> str:
     return dds_type
 
 
+def _encode_duration(duration: Duration) -> str:
+    """Return seconds and nanoseconds; zero is ROS 2's way to say nothing of a duration."""
+    if duration == Infinite or not duration.nanoseconds:
+        return ","
+    seconds, nanoseconds = divmod(duration.nanoseconds, S_TO_NS)
+    return f"{seconds},{nanoseconds}"
+
+
+def _decode_duration(text: str) -> Duration:
+    seconds, _, nanoseconds = text.partition(",")
+    if not (seconds.isdecimal() and nanoseconds.isdecimal()):
+        return Infinite
+    total = int(seconds) * S_TO_NS + int(nanoseconds)
+    return Duration(nanoseconds=total) if total < Infinite.nanoseconds else Infinite
+
+
 def encode_qos(qos: QoSProfile) -> str:
     """Return the QoS chunk of a token; what equals rmw_zenoh's default stays empty."""
     reliability = "2" if qos.reliability is ReliabilityPolicy.BEST_EFFORT else ""
     durability = "1" if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else ""
     history = "2" if qos.history is HistoryPolicy.KEEP_ALL else ""
     depth = "" if qos.depth == _DEFAULT_DEPTH else str(qos.depth)
-    return f"{reliability}:{durability}:{history},{depth}:,:,:,,"
+    deadline, lifespan = _encode_duration(qos.deadline), _encode_duration(qos.lifespan)
+    manual = qos.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC
+    liveliness = str(int(LivelinessPolicy.MANUAL_BY_TOPIC)) if manual else ""
+    lease = _encode_duration(qos.liveliness_lease_duration)
+    return (
+        f"{reliability}:{durability}:{history},{depth}:{deadline}:{lifespan}:{liveliness},{lease}"
+    )
 
 
 def decode_qos(text: str) -> QoSProfile:
     """Read a QoS chunk; parts that are missing or strange count as rmw_zenoh's default."""
-    parts = text.split(":")
-    history, _, depth = (parts[2] if len(parts) > 2 else ",").partition(",")
+    parts = text.split(":") + [""] * 6
+    reliability, durability, keep, deadline, lifespan, alive = parts[:6]
+    history, _, depth = keep.partition(",")
+    liveliness, _, lease = alive.partition(",")
     return QoSProfile(
         reliability=ReliabilityPolicy.BEST_EFFORT
-        if parts[0] == "2"
+        if reliability == "2"
         else ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL
-        if len(parts) > 1 and parts[1] == "1"
+        if durability == "1"
         else DurabilityPolicy.VOLATILE,
         history=HistoryPolicy.KEEP_ALL if history == "2" else HistoryPolicy.KEEP_LAST,
-        depth=int(depth) if depth.isdigit() else _DEFAULT_DEPTH,
+        depth=int(depth) if depth.isdecimal() else _DEFAULT_DEPTH,
+        deadline=_decode_duration(deadline),
+        lifespan=_decode_duration(lifespan),
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC
+        if liveliness == "3"
+        else LivelinessPolicy.AUTOMATIC,
+        liveliness_lease_duration=_decode_duration(lease),
     )

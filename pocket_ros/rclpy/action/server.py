@@ -95,7 +95,6 @@ class ServerGoalHandle:
         self._goal_request = goal_request
         self._lock = threading.RLock()
         self._status = GoalStatus.ACCEPTED
-        self._cancel_requested = False
         self._destroyed = False
         self._ended_ns: int | None = None
         self._result_future: Future[Any] = Future()
@@ -125,8 +124,8 @@ class ServerGoalHandle:
 
     @property
     def is_cancel_requested(self) -> bool:
-        """Whether a request to cancel it was accepted."""
-        return self._cancel_requested
+        """Whether a request to cancel it was accepted and it has not ended since."""
+        return self._status is GoalStatus.CANCELING
 
     @property
     def status(self) -> int:
@@ -148,7 +147,7 @@ class ServerGoalHandle:
 
     def execute(self, execute_callback: Callable[..., Any] | None = None) -> None:
         """Begin to execute, with another callback than the server's if given."""
-        if not self._cancel_requested:
+        if not self.is_cancel_requested:
             self._update(GoalEvent.EXECUTE)
         self._action_server.notify_execute(self, execute_callback)
 
@@ -469,7 +468,6 @@ class ActionServer:
                 return False
             if handle._status is not GoalStatus.CANCELING:
                 handle._status = _TRANSITIONS[(handle._status, GoalEvent.CANCEL_GOAL)]
-            handle._cancel_requested = True
         self._rclpy_publish_status()
         return True
 
