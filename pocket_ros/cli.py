@@ -1,4 +1,4 @@
-"""Command line of pocket_ros: `pocket-ros launch`, `router`, `topic`, `service` and so on."""
+"""Command line of pocket_ros: `pocket-ros launch`, `router`, `topic`, `doctor` and so on."""
 
 from __future__ import annotations
 
@@ -42,9 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     router.set_defaults(run=_router)
 
-    from pocket_ros import tools
+    from pocket_ros import doctor, security, tools
 
     tools.add_commands(commands)
+    doctor.add_command(commands)
+    security.add_command(commands)
     return parser
 
 

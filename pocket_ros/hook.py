@@ -20,8 +20,18 @@ from typing import Any
 _HERE = Path(__file__).resolve().parent
 _BUNDLED = _HERE / "interfaces"
 _KINDS = ("msg", "srv", "action")
-# Packages of ours that stand in for ROS 2's.
-_STAND_INS = ("rclpy", "tf2_ros", "ament_index_python")
+# Packages of ours that stand in for ROS 2's, and where they are.
+_STAND_INS = {
+    "ament_index_python": "pocket_ros.ament_index_python",
+    "launch": "pocket_ros.launch_api.launch",
+    "launch_ros": "pocket_ros.launch_api.launch_ros",
+    "launch_testing": "pocket_ros.launch_api.launch_testing",
+    "launch_testing_ros": "pocket_ros.launch_api.launch_testing_ros",
+    "launch_xml": "pocket_ros.launch_api.launch_xml",
+    "launch_yaml": "pocket_ros.launch_api.launch_yaml",
+    "rclpy": "pocket_ros.rclpy",
+    "tf2_ros": "pocket_ros.tf2_ros",
+}
 
 
 def install() -> None:
@@ -36,7 +46,6 @@ def install() -> None:
 
 class _Finder(MetaPathFinder):
     def __init__(self) -> None:
-        self._stand_ins: set[str] = set()
         self._interfaces: set[str] = set()
         self.refresh()
 
@@ -44,7 +53,6 @@ class _Finder(MetaPathFinder):
         from pocket_ros import packages
 
         packages.refresh()
-        self._stand_ins = {name for name in _STAND_INS if (_HERE / name).is_dir()}
         self._interfaces = packages.interface_packages()
         self._interfaces.update(path.name for path in _BUNDLED.iterdir() if path.is_dir())
 
@@ -52,7 +60,7 @@ class _Finder(MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         root, _, rest = name.partition(".")
-        if root not in self._stand_ins and root not in self._interfaces:
+        if root not in _STAND_INS and root not in self._interfaces:
             return None
         if rest:
             # Submodules are ours exactly if their package is.
@@ -60,10 +68,11 @@ class _Finder(MetaPathFinder):
                 return None
         elif self._exists_elsewhere(name, path):
             return None
-        if root in self._stand_ins:
-            if rest and importlib.util.find_spec(f"pocket_ros.{name}") is None:
+        if root in _STAND_INS:
+            ours = ".".join([_STAND_INS[root], *([rest] if rest else [])])
+            if rest and importlib.util.find_spec(ours) is None:
                 return None
-            return ModuleSpec(name, _Alias(), is_package=True)
+            return ModuleSpec(name, _Alias(ours), is_package=True)
         if not rest or rest in _KINDS:
             return ModuleSpec(name, _InterfaceLoader(), is_package=not rest)
         return None
@@ -88,13 +97,14 @@ def _is_ours(module: ModuleType | None) -> bool:
 
 
 class _Alias(Loader):
-    """Gives out the module `pocket_ros.<name>` itself, so that its state exists once."""
+    """Gives out a module of ours itself, so that its state exists once."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        self._module = module
         self._spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(f"pocket_ros.{spec.name}")
+        module = importlib.import_module(self._module)
         self._spec = module.__spec__
         return module
 

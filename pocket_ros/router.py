@@ -23,6 +23,7 @@ from pocket_ros.session import (
 
 EXIT_BAD_INPUT = 2
 READY = "router listens at"
+_LOOK_S = 0.5
 
 
 class RouterError(RuntimeError):
@@ -63,7 +64,9 @@ def run(listen: list[str] | None = None, announce: Callable[[str], None] = print
         ) from None
     try:
         announce(f"{READY} {', '.join(endpoints)}")
-        stop.wait()
+        # A signal that another thread takes does not wake this one: so it looks by itself.
+        while not stop.wait(_LOOK_S):
+            continue
     finally:
         session.close()
 

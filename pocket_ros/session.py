@@ -19,7 +19,7 @@ import re
 import socket
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import zenoh
@@ -31,36 +31,38 @@ DEFAULT_ENDPOINT = f"tcp/127.0.0.1:{DEFAULT_PORT}"
 _log = logging.getLogger("pocket_ros.session")
 
 # The deviations of rmw_zenoh_cpp's default files from Zenoh's own defaults.
-_COMMON = {
-    "connect/timeout_ms": "{router: -1, peer: -1, client: 0}",
-    "connect/exit_on_failure": "{router: false, peer: false, client: true}",
-    "scouting/multicast/enabled": "false",
+_COMMON: dict[str, Any] = {
+    "connect/timeout_ms": {"router": -1, "peer": -1, "client": 0},
+    "connect/exit_on_failure": {"router": False, "peer": False, "client": True},
+    "scouting/multicast/enabled": False,
     # How long opening waits where no router answers.
-    "scouting/delay": "100",
-    "scouting/gossip/target": '{router: ["router", "peer"], peer: ["router"]}',
-    "scouting/gossip/autoconnect_strategy": (
-        '{peer: {to_router: "always", to_peer: "greater-zid"}}'
-    ),
-    "timestamping/enabled": "true",
-    "queries_default_timeout": "600000",
-    "transport/unicast/open_timeout": "60000",
-    "transport/unicast/accept_timeout": "60000",
-    "transport/unicast/accept_pending": "10000",
-    "transport/unicast/max_sessions": "10000",
-    "transport/unicast/qos/enabled": "false",
-    "transport/link/tx/lease": "60000",
-    "transport/link/tx/keep_alive": "2",
-    "transport/link/tx/queue/congestion_control/block/wait_before_close": "60000000",
+    "scouting/delay": 100,
+    "scouting/gossip/target": {"router": ["router", "peer"], "peer": ["router"]},
+    "scouting/gossip/autoconnect_strategy": {
+        "peer": {"to_router": "always", "to_peer": "greater-zid"}
+    },
+    "timestamping/enabled": True,
+    "queries_default_timeout": 600000,
+    "transport/unicast/open_timeout": 60000,
+    "transport/unicast/accept_timeout": 60000,
+    "transport/unicast/accept_pending": 10000,
+    "transport/unicast/max_sessions": 10000,
+    "transport/unicast/qos/enabled": False,
+    "transport/link/tx/lease": 60000,
+    "transport/link/tx/keep_alive": 2,
+    "transport/link/tx/queue/congestion_control/block/wait_before_close": 60000000,
+    # By which 'pocket-ros doctor' learns of versions and addresses.
+    "adminspace/enabled": True,
 }
-_SESSION = {
-    "mode": '"peer"',
-    "connect/endpoints": f'["{DEFAULT_ENDPOINT}"]',
-    "listen/endpoints": '["tcp/127.0.0.1:0"]',
+_SESSION: dict[str, Any] = {
+    "mode": "peer",
+    "connect/endpoints": [DEFAULT_ENDPOINT],
+    "listen/endpoints": ["tcp/127.0.0.1:0"],
 }
-_ROUTER = {
-    "mode": '"router"',
-    "connect/endpoints": "[]",
-    "listen/endpoints": f'["{DEFAULT_ENDPOINT}"]',
+_ROUTER: dict[str, Any] = {
+    "mode": "router",
+    "connect/endpoints": [],
+    "listen/endpoints": [DEFAULT_ENDPOINT],
 }
 
 
@@ -76,34 +78,80 @@ def domain_id() -> int:
     return int(text)
 
 
+def session_defaults() -> dict[str, Any]:
+    """Configuration of a session where no file is given: Zenoh's keys as `a/b/c`, with values."""
+    return {**_COMMON, **_SESSION}
+
+
+def router_defaults() -> dict[str, Any]:
+    """Configuration of a router where no file is given."""
+    return {**_COMMON, **_ROUTER}
+
+
 def session_config(environ: Mapping[str, str] = os.environ) -> zenoh.Config:
     """Configuration of a node's process, as the variables of `environ` want it."""
-    return _config("ZENOH_SESSION_CONFIG_URI", _SESSION, environ)
+    return _config("ZENOH_SESSION_CONFIG_URI", session_defaults(), environ)
 
 
 def router_config(environ: Mapping[str, str] = os.environ) -> zenoh.Config:
     """Configuration of a router, as the variables of `environ` want it."""
-    return _config("ZENOH_ROUTER_CONFIG_URI", _ROUTER, environ)
+    return _config("ZENOH_ROUTER_CONFIG_URI", router_defaults(), environ)
 
 
 def open_session() -> zenoh.Session:
     """Open this process's session; it connects to a router as soon as there is one.
 
     Raises ConfigurationError, or RuntimeError where ZENOH_ROUTER_CHECK_ATTEMPTS asks for a
-    router and there is none.
+    router and there is none. A session in client mode always asks for one.
     """
-    import zenoh
 
     attempts = _router_check_attempts()
     config = session_config()
     endpoints = config_endpoints(config, "connect")
-    session = zenoh.open(config)
+    session = _open(config, endpoints, attempts)
     try:
         _check_router(session, endpoints, attempts)
     except BaseException:
         session.close()
         raise
     return session
+
+
+def open_observer(
+    environ: Mapping[str, str] = os.environ, open_timeout_s: float = 10.0
+) -> zenoh.Session:
+    """Open a session that only asks: a client, which the router answers in full.
+
+    A peer that has just connected is told of the graph bit by bit, and answers itself from what
+    it knows so far. Raises ConfigurationError, or zenoh.ZError where nobody lets it in.
+    """
+    import zenoh
+
+    config = session_config(environ)
+    config.insert_json5("mode", '"client"')
+    config.insert_json5("listen/endpoints", "[]")
+    # A file may be written for peers, which try for ever.
+    config.insert_json5("connect/timeout_ms", "0")
+    config.insert_json5("connect/exit_on_failure", "true")
+    config.insert_json5("transport/unicast/open_timeout", str(round(open_timeout_s * 1000)))
+    return zenoh.open(config)
+
+
+def _open(config: zenoh.Config, endpoints: list[str], attempts: int | None) -> zenoh.Session:
+    import zenoh
+
+    for attempt in itertools.count(1):
+        try:
+            return zenoh.open(config)
+        except zenoh.ZError as error:
+            if attempts == attempt or attempts is None or attempts < 0:
+                where = ", ".join(endpoints) or "no endpoint"
+                raise RuntimeError(
+                    f"no session with a router at {where}: {_first_line(error)} "
+                    "('pocket-ros doctor' looks for the reason)"
+                ) from None
+        time.sleep(1.0)
+    raise AssertionError("counting has no end")
 
 
 def config_endpoints(config: zenoh.Config, kind: str) -> list[str]:
@@ -135,7 +183,7 @@ def is_reachable(endpoint: str, timeout: float = 1.0) -> bool:
         return False
 
 
-def _config(variable: str, defaults: dict[str, str], environ: Mapping[str, str]) -> zenoh.Config:
+def _config(variable: str, defaults: dict[str, Any], environ: Mapping[str, str]) -> zenoh.Config:
     import zenoh
 
     path = environ.get(variable, "")
@@ -144,8 +192,8 @@ def _config(variable: str, defaults: dict[str, str], environ: Mapping[str, str])
             config = zenoh.Config.from_file(path)
         else:
             config = zenoh.Config()
-            for key, value in (_COMMON | defaults).items():
-                config.insert_json5(key, value)
+            for key, default in defaults.items():
+                config.insert_json5(key, json.dumps(default))
     except zenoh.ZError as error:
         raise ConfigurationError(f"{variable}={path}: {_first_line(error)}") from None
     for key, value in _overrides(environ):

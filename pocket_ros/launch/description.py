@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -25,6 +26,8 @@ class ProcessSpec:
     """From SIGINT to SIGTERM."""
     sigkill_timeout_s: float = 5.0
     """From SIGTERM to SIGKILL."""
+    owner: object | None = field(default=None, compare=False, repr=False)
+    """Whoever asked for it, for those that follow the launch's events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,14 @@ class Stop:
     reason: str
 
 
-Item = ProcessSpec | Message | Delay | Stop
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Something in Python, done in the launch's thread when its turn comes."""
+
+    function: Callable[[], None]
+
+
+Item = ProcessSpec | Message | Delay | Stop | Call
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ _PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
 
 
 @dataclass
-class _Scope:
+class Scope:
     """What actions see and change; groups work on a copy."""
 
     file: Path
@@ -56,7 +56,7 @@ class _Scope:
     parameters: list[tuple[str, str]] = field(default_factory=list)
     """Command line options for every node: ("-p", "name:=value") or ("--params-file", path)."""
 
-    def copy(self) -> _Scope:
+    def copy(self) -> Scope:
         return replace(
             self,
             variables=dict(self.variables),
@@ -64,6 +64,11 @@ class _Scope:
             remappings=list(self.remappings),
             parameters=list(self.parameters),
         )
+
+    def clear(self) -> None:
+        """Forget what a group that is not forwarding must not see."""
+        self.variables.clear()
+        self.namespace, self.remappings, self.parameters = "", [], []
 
 
 def interpret(
@@ -79,9 +84,28 @@ def interpret(
     return _Interpreter(Path(path).resolve(), dict(arguments or {}), environ, log_dir).run()
 
 
+def interpret_included(path: str | os.PathLike[str], scope: Scope) -> Description:
+    """Interpret a launch file that somebody includes; it sees and changes the includer's scope.
+
+    Raises LaunchError, which names file and line.
+    """
+    interpreter = _Interpreter(Path(path).resolve(), {}, {}, None)
+    file, scope.file = scope.file, interpreter.scope.file
+    interpreter.scope = scope
+    try:
+        return interpreter.run()
+    finally:
+        scope.file = file
+
+
 def declared_arguments(path: str | os.PathLike[str]) -> list[Argument]:
     """Arguments that the file itself declares, with their defaults as written."""
-    return [_declaration(e) for e in read(Path(path).resolve()).children if e.tag == "arg"]
+    file = Path(path).resolve()
+    if file.suffix == ".py":
+        from pocket_ros.launch_api import python_file
+
+        return python_file.declared_arguments(file)
+    return [_declaration(e) for e in read(file).children if e.tag == "arg"]
 
 
 def _declaration(element: Element) -> Argument:
@@ -111,8 +135,8 @@ class _Interpreter:
         self.given = given
         self.declared: dict[str, Argument] = {}
         self.open_files: list[Path] = [path]
-        self.scope = _Scope(path, dict(given), dict(environ), log_dir)
-        self.actions: dict[str, Callable[[Element, _Scope], list[Item]]] = {
+        self.scope = Scope(path, dict(given), dict(environ), log_dir)
+        self.actions: dict[str, Callable[[Element, Scope], list[Item]]] = {
             "append_env": self.append_env,
             "arg": self.arg,
             "executable": self.executable,
@@ -145,7 +169,7 @@ class _Interpreter:
             )
         return Description(tuple(items), tuple(self.declared.values()))
 
-    def execute(self, elements: list[Element], scope: _Scope) -> list[Item]:
+    def execute(self, elements: list[Element], scope: Scope) -> list[Item]:
         items: list[Item] = []
         for element in elements:
             action = self.actions.get(element.tag)
@@ -160,7 +184,7 @@ class _Interpreter:
                 raise element.error(str(error)) from None
         return items
 
-    def holds(self, element: Element, scope: _Scope) -> bool:
+    def holds(self, element: Element, scope: Scope) -> bool:
         attributes = element.attributes
         if "if" in attributes and "unless" in attributes:
             raise element.error("'if' and 'unless' exclude each other")
@@ -170,7 +194,7 @@ class _Interpreter:
 
     # Actions: each checks what the element holds, and returns what there is to do.
 
-    def arg(self, element: Element, scope: _Scope) -> list[Item]:
+    def arg(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"name", "default", "description"}, {"choice"})
         argument = _declaration(element)
         name = argument.name
@@ -186,22 +210,22 @@ class _Interpreter:
         self.declared.setdefault(name, argument)
         return []
 
-    def let(self, element: Element, scope: _Scope) -> list[Item]:
+    def let(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"name", "value"})
         scope.variables[_get(element, "name", scope)] = _get(element, "value", scope)
         return []
 
-    def set_env(self, element: Element, scope: _Scope) -> list[Item]:
+    def set_env(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"name", "value"})
         scope.environment[_get(element, "name", scope)] = _get(element, "value", scope)
         return []
 
-    def unset_env(self, element: Element, scope: _Scope) -> list[Item]:
+    def unset_env(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"name"})
         scope.environment.pop(_get(element, "name", scope), None)
         return []
 
-    def append_env(self, element: Element, scope: _Scope) -> list[Item]:
+    def append_env(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"name", "value", "prepend", "separator"})
         name, value = _get(element, "name", scope), _get(element, "value", scope)
         separator = _get(element, "separator", scope, os.pathsep)
@@ -212,42 +236,42 @@ class _Interpreter:
         scope.environment[name] = separator.join(parts)
         return []
 
-    def log(self, element: Element, scope: _Scope) -> list[Item]:
+    def log(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"message"})
         return [Message(_get(element, "message", scope))]
 
-    def shutdown(self, element: Element, scope: _Scope) -> list[Item]:
+    def shutdown(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"reason"})
         return [Stop(_get(element, "reason", scope, f"{element.file.name} says so"))]
 
-    def push_namespace(self, element: Element, scope: _Scope) -> list[Item]:
+    def push_namespace(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"namespace"})
-        scope.namespace = _join(scope.namespace, _get(element, "namespace", scope))
+        scope.namespace = join_namespaces(scope.namespace, _get(element, "namespace", scope))
         return []
 
-    def set_remap(self, element: Element, scope: _Scope) -> list[Item]:
+    def set_remap(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"from", "to"})
         scope.remappings.append((_get(element, "from", scope), _get(element, "to", scope)))
         return []
 
-    def set_parameter(self, element: Element, scope: _Scope) -> list[Item]:
+    def set_parameter(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"name", "value"})
         value = yaml_value(_get(element, "value", scope))
         scope.parameters.append(("-p", f"{_get(element, 'name', scope)}:={value}"))
         return []
 
-    def set_use_sim_time(self, element: Element, scope: _Scope) -> list[Item]:
+    def set_use_sim_time(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"value"})
         value = "true" if is_true(_get(element, "value", scope)) else "false"
         scope.parameters.append(("-p", f"use_sim_time:={value}"))
         return []
 
-    def set_parameters_from_file(self, element: Element, scope: _Scope) -> list[Item]:
+    def set_parameters_from_file(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"filename"})
         scope.parameters.append(("--params-file", _existing(element, "filename", scope)))
         return []
 
-    def group(self, element: Element, scope: _Scope) -> list[Item]:
+    def group(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"scoped", "forwarding"}, set(self.actions) | {"keep"})
         keeps = {}
         for child in element.children:
@@ -263,18 +287,17 @@ class _Interpreter:
         else:
             inner = scope.copy()
         if not forwarding:
-            inner.variables.clear()
-            inner.namespace, inner.remappings, inner.parameters = "", [], []
+            inner.clear()
         inner.variables.update(keeps)
         return self.execute(actions, inner)
 
-    def timer(self, element: Element, scope: _Scope) -> list[Item]:
+    def timer(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"period", "cancel_on_shutdown"}, set(self.actions))
         period = _number(element, "period", scope)
         # What a real launch would do when the timer fires is settled now, on a copy.
         return [Delay(period, tuple(self.execute(element.children, scope.copy())))]
 
-    def include(self, element: Element, scope: _Scope) -> list[Item]:
+    def include(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, {"file"}, {"arg"})
         path = Path(_get(element, "file", scope)).absolute()
         if path in self.open_files:
@@ -285,6 +308,8 @@ class _Interpreter:
             values[_get(child, "name", scope)] = _get(child, "value", scope)
         if not path.is_file():
             raise element.error(f"the launch file {path} does not exist")
+        if path.suffix == ".py":
+            raise element.error("Python launch files cannot be included from XML or YAML")
         # As in a real launch, an included file sees and changes its includer's scope.
         scope.variables.update(values)
         including, scope.file = scope.file, path
@@ -296,7 +321,7 @@ class _Interpreter:
         scope.file = including
         return items
 
-    def executable(self, element: Element, scope: _Scope) -> list[Item]:
+    def executable(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, _PROCESS_ATTRIBUTES | {"cmd", "shell"}, {"env"})
         text = _attribute(element, "cmd")
         words = expand_command(text, scope)
@@ -309,7 +334,7 @@ class _Interpreter:
         name = _get(element, "name", scope, Path(words[0]).name)
         return [self.process(element, scope, name, command)]
 
-    def node(self, element: Element, scope: _Scope) -> list[Item]:
+    def node(self, element: Element, scope: Scope) -> list[Item]:
         _only(element, _PROCESS_ATTRIBUTES | _NODE_ATTRIBUTES, {"env", "param", "remap"})
         package, program = _get(element, "pkg", scope), _get(element, "exec", scope)
         arguments = expand_command(element.attributes.get("args", ""), scope)
@@ -317,17 +342,19 @@ class _Interpreter:
         options += expand_command(element.attributes.get("ros_args", ""), scope)
         if options:
             arguments += ["--ros-args", *options]
-        entry = _entry_point(element, package, program)
-        command = [sys.executable, "-m", "pocket_ros.bootstrap", entry, program, *arguments]
+        try:
+            command = [*node_command(package, program), *arguments]
+        except LaunchError as error:
+            raise element.error(str(error)) from None
         name = _get(element, "exec_name", scope, program)
         return [self.process(element, scope, name, command)]
 
-    def ros_arguments(self, element: Element, scope: _Scope) -> list[str]:
+    def ros_arguments(self, element: Element, scope: Scope) -> list[str]:
         """What follows `--ros-args` on a node's command line."""
         options: list[str] = []
         if "name" in element.attributes:
             options += ["-r", f"__node:={_get(element, 'name', scope)}"]
-        namespace = _join(scope.namespace, _get(element, "namespace", scope, ""))
+        namespace = join_namespaces(scope.namespace, _get(element, "namespace", scope, ""))
         if namespace:
             options += ["-r", f"__ns:={namespace}"]
         for option in scope.parameters:
@@ -343,9 +370,7 @@ class _Interpreter:
             options += ["-r", f"{source}:={target}"]
         return options
 
-    def process(
-        self, element: Element, scope: _Scope, name: str, command: list[str]
-    ) -> ProcessSpec:
+    def process(self, element: Element, scope: Scope, name: str, command: list[str]) -> ProcessSpec:
         """The process of a node or executable, with the attributes both have."""
         environment = dict(scope.environment)
         for child in element.children:
@@ -392,7 +417,7 @@ def _attribute(element: Element, name: str) -> str:
     return element.attributes[name]
 
 
-def _get(element: Element, name: str, scope: _Scope, default: str | None = None) -> str:
+def _get(element: Element, name: str, scope: Scope, default: str | None = None) -> str:
     """An attribute's text with its substitutions expanded."""
     if default is not None and name not in element.attributes:
         return default
@@ -403,7 +428,7 @@ def _get(element: Element, name: str, scope: _Scope, default: str | None = None)
 
 
 def _number(
-    element: Element, name: str, scope: _Scope, default: float | None = None, lowest: float = 0.0
+    element: Element, name: str, scope: Scope, default: float | None = None, lowest: float = 0.0
 ) -> float:
     if default is not None and name not in element.attributes:
         return default
@@ -417,14 +442,14 @@ def _number(
     return value
 
 
-def _existing(element: Element, name: str, scope: _Scope) -> str:
+def _existing(element: Element, name: str, scope: Scope) -> str:
     path = Path(_get(element, name, scope))
     if not path.is_file():
         raise element.error(f"the parameter file {path} does not exist")
     return str(path.absolute())
 
 
-def _join(base: str, namespace: str) -> str:
+def join_namespaces(base: str, namespace: str) -> str:
     """A namespace below another, absolute; empty for none."""
     if namespace.startswith("/"):
         base = ""
@@ -432,20 +457,22 @@ def _join(base: str, namespace: str) -> str:
     return f"/{joined}" if joined else ""
 
 
-def _entry_point(element: Element, package: str, program: str) -> str:
+def node_command(package: str, program: str) -> list[str]:
+    """Command line that runs an executable of a package. Raises LaunchError."""
     try:
         known = executables(package)
     except PackageNotFoundError as error:
-        raise element.error(str(error)) from None
+        raise LaunchError(str(error)) from None
     if program not in known:
         names = ", ".join(sorted(known)) or "none"
-        raise element.error(
+        raise LaunchError(
             f"the package {package!r} has no executable {program!r} (it has: {names})"
         )
-    return known[program].value.split("[")[0].strip()
+    entry = known[program].value.split("[")[0].strip()
+    return [sys.executable, "-m", "pocket_ros.bootstrap", entry, program]
 
 
-def _parameter(element: Element, scope: _Scope) -> list[str]:
+def _parameter(element: Element, scope: Scope) -> list[str]:
     """Command line options of a <param> of a node."""
     if "from" in element.attributes:
         _only(element, {"from"})
@@ -456,7 +483,7 @@ def _parameter(element: Element, scope: _Scope) -> list[str]:
     return options
 
 
-def _named_values(element: Element, scope: _Scope) -> list[tuple[str, str]]:
+def _named_values(element: Element, scope: Scope) -> list[tuple[str, str]]:
     _only(element, {"name", "value", "value-sep", "type"}, {"param"})
     name = _get(element, "name", scope)
     if not element.children:
@@ -470,7 +497,7 @@ def _named_values(element: Element, scope: _Scope) -> list[tuple[str, str]]:
     ]
 
 
-def _typed_value(element: Element, scope: _Scope) -> str:
+def _typed_value(element: Element, scope: Scope) -> str:
     """A parameter's value as YAML."""
     text = _get(element, "value", scope)
     separator = element.attributes.get("value-sep")
@@ -486,15 +513,15 @@ def _typed_value(element: Element, scope: _Scope) -> str:
     try:
         convert = _PARAMETER_TYPES[kind] if kind else _plain
         if is_list:
-            return _dump([convert(part.strip()) for part in text.split(separator)])
-        return _dump(convert(text))
+            return dump_value([convert(part.strip()) for part in text.split(separator)])
+        return dump_value(convert(text))
     except ValueError as error:
         raise element.error(f"the value {text!r} is no {kind or 'YAML'}: {error}") from None
 
 
 def yaml_value(text: str) -> str:
     """Text of an attribute as the YAML of a parameter's value."""
-    return _dump(_plain(text))
+    return dump_value(_plain(text))
 
 
 def _plain(text: str) -> Any:
@@ -510,6 +537,7 @@ def _plain(text: str) -> Any:
     return text
 
 
-def _dump(value: Any) -> str:
+def dump_value(value: Any) -> str:
+    """A parameter's value as YAML on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
     return text.removesuffix("...\n").strip()

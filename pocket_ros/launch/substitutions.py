@@ -84,7 +84,11 @@ def _closing(text: str, start: int) -> int:
 
 def _substitute(text: str, context: Context) -> str:
     name, _, rest = text.strip().partition(" ")
-    arguments = [expand(part, context) for part in _split(rest)]
+    return substitute(name, [expand(part, context) for part in _split(rest)], context)
+
+
+def substitute(name: str, arguments: list[str], context: Context) -> str:
+    """The text that `$(name argument ...)` stands for. Raises SubstitutionError."""
     if name not in _SUBSTITUTIONS:
         raise SubstitutionError(f"unknown substitution $({name})")
     function, fewest, most = _SUBSTITUTIONS[name]

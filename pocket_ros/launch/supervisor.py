@@ -25,11 +25,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from pocket_ros import router
 from pocket_ros.launch import reaper
-from pocket_ros.launch.description import Delay, Description, Item, Message, ProcessSpec, Stop
+from pocket_ros.launch.description import (
+    Call,
+    Delay,
+    Description,
+    Item,
+    Message,
+    ProcessSpec,
+    Stop,
+)
 from pocket_ros.launch.errors import LaunchError
 from pocket_ros.launch.interpreter import interpret
 from pocket_ros.session import ConfigurationError, is_reachable
@@ -74,6 +82,8 @@ class ProcessState:
     returncode: int | None = None
     """None while it runs or waits to be started again; negative: ended by that signal."""
     respawns: int = 0
+    _asked: bool = False
+    """It was asked to stop."""
     _popen: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _buffers: dict[str, bytearray] = field(default_factory=dict, repr=False)
 
@@ -81,6 +91,22 @@ class ProcessState:
     def running(self) -> bool:
         """Whether it is alive."""
         return self._popen is not None
+
+
+class Follower(Protocol):
+    """Hears of a launch in the supervisor's thread; of the router it hears nothing."""
+
+    def started(self, state: ProcessState) -> None:
+        """A process runs."""
+
+    def exited(self, state: ProcessState) -> None:
+        """A process has ended with `state.returncode`."""
+
+    def wrote(self, state: ProcessState, stream: str, data: bytes) -> None:
+        """A process has written to "stdout" or "stderr"."""
+
+    def stopping(self, reason: str) -> None:
+        """The launch begins to shut down."""
 
 
 def launch_file(
@@ -101,6 +127,10 @@ def launch_file(
     """
     environ = dict(os.environ if env is None else env)
     folder = None if log_dir is None else Path(log_dir)
+    if Path(path).suffix == ".py":
+        from pocket_ros.launch_api import python_file
+
+        return python_file.start(Path(path), args or {}, environ, on_output, folder)
     description = interpret(path, args, environ, folder)
     return LaunchRun(description, environ, on_output, folder)
 
@@ -114,7 +144,10 @@ class LaunchRun:
         environ: Mapping[str, str],
         on_output: OnOutput | None = None,
         log_dir: Path | None = None,
+        follower: Follower | None = None,
+        keep_alive: bool = False,
     ) -> None:
+        """Start what a description says; `keep_alive`: go on when all processes have ended."""
         if os.name != "posix":
             raise LaunchError("launching processes is implemented for Linux and macOS only")
         self.description = description
@@ -122,6 +155,10 @@ class LaunchRun:
         """Every process started so far, the router's included, in the order of their start."""
         self.reason: str | None = None
         """Why the launch is being shut down; None before."""
+        self.error: Exception | None = None
+        """What a `Call` or a follower has raised; it has ended the launch."""
+        self._follower = follower
+        self._keep_alive = keep_alive
         self._environ = dict(environ)
         try:
             self._router_endpoints = router.missing_router(self._environ)
@@ -189,6 +226,33 @@ class LaunchRun:
         """Kill everything at once. Safe in a signal handler."""
         self._post(self._kill_all)
 
+    def do(self, *items: Item) -> None:
+        """Do more than the description says: at once in the supervisor's thread, else soon.
+
+        Once the launch shuts down, only messages and calls are done.
+        """
+        if threading.current_thread() is self._thread:
+            self._do(items)
+        else:
+            self._post(lambda: self._do(items))
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Call something in the supervisor's thread, after what it does at this moment."""
+        self._post(lambda: self._guard(function))
+
+    def stop_process(self, state: ProcessState) -> None:
+        """Ask one process to stop, as `shutdown` asks all; it is not started again."""
+        self._post(lambda: self._ask_to_stop(state))
+
+    def signal_process(self, state: ProcessState, number: signal.Signals) -> None:
+        """Send a signal to a process, if it runs."""
+
+        def send() -> None:
+            if state._popen is not None:
+                self._signal(state, state._popen, number)
+
+        self._post(send)
+
     @property
     def failed(self) -> list[ProcessState]:
         """Processes that ended with an error before anybody asked them to."""
@@ -239,7 +303,11 @@ class LaunchRun:
         others = [s for s in self.processes if s is not self._router]
         if self._held is not None and self.reason is None:
             return False
-        if any(s.running for s in others) or (self._pending and self.reason is None):
+        if any(s.running for s in others):
+            return False
+        if self.reason is None and (self._pending or self._keep_alive):
+            return False
+        if not self._commands.empty():
             return False
         if self._router is not None and self._router.running:
             # Everyone else is gone: now the router may go.
@@ -277,9 +345,11 @@ class LaunchRun:
 
     def _do(self, items: tuple[Item, ...]) -> None:
         for item in items:
-            if self.reason is not None:
-                return
-            if isinstance(item, ProcessSpec):
+            if self.reason is not None and not isinstance(item, (Message, Call)):
+                continue
+            if isinstance(item, Call):
+                self._guard(item.function)
+            elif isinstance(item, ProcessSpec):
                 state = ProcessState(f"{item.name}-{next(self._number)}", item)
                 self.processes.append(state)
                 self._start(state)
@@ -289,6 +359,21 @@ class LaunchRun:
                 self._stop(item.reason)
             elif isinstance(item, Delay):
                 self._later(item.period_s, functools.partial(self._do, item.items))
+
+    def _guard(self, function: Callable[[], None]) -> None:
+        """Call what is not ours; if it raises, the launch ends."""
+        try:
+            function()
+        except Exception as error:
+            _log.debug("raised in the launch", exc_info=True)
+            if self.error is None:
+                self.error = error
+            self._stop(f"caught exception in launch: {error}")
+
+    def _tell(self, state: ProcessState, tell: Callable[[Follower], None]) -> None:
+        follower = self._follower
+        if follower is not None and state is not self._router:
+            self._guard(lambda: tell(follower))
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Like `_at`, for what keeps the launch alive and does not happen after its end."""
@@ -300,6 +385,10 @@ class LaunchRun:
                 action()
 
         self._at(delay_s, due)
+
+    def _start_again(self, state: ProcessState) -> None:
+        if not state._asked:
+            self._start(state)
 
     def _start(self, state: ProcessState) -> None:
         spec = state.spec
@@ -330,6 +419,7 @@ class LaunchRun:
             os.set_blocking(pipe.fileno(), False)
             self._selector.register(pipe, selectors.EVENT_READ, (state, name, pipe))
         self._say(state.name, f"process started with pid [{popen.pid}]")
+        self._tell(state, lambda follower: follower.started(state))
         waiter = threading.Thread(
             target=self._await_exit, args=(state, popen), name=f"wait {state.name}", daemon=True
         )
@@ -365,6 +455,8 @@ class LaunchRun:
             self._say(state.name, f"process has finished cleanly [pid {state.pid}]")
         elif code != _COULD_NOT_START or state.pid is not None:
             self._say(state.name, f"process has died [pid {state.pid}, exit code {code}]")
+        if state.pid is not None:
+            self._tell(state, lambda follower: follower.exited(state))
         if self.reason is not None:
             return
         if state is self._router and self._held is not None:
@@ -376,11 +468,11 @@ class LaunchRun:
                 self._stop("the router did not start")
             return
         retries = spec.respawn_max_retries
-        if spec.respawn and (retries < 0 or state.respawns < retries):
+        if spec.respawn and not state._asked and (retries < 0 or state.respawns < retries):
             state.respawns += 1
-            self._later(spec.respawn_delay_s, lambda: self._start(state))
+            self._later(spec.respawn_delay_s, lambda: self._start_again(state))
             return
-        if code != 0:
+        if code != 0 and not state._asked:
             self._failed.add(state)
         if spec.shutdown_on_exit:
             self._stop(f"{state.name} has ended")
@@ -390,12 +482,15 @@ class LaunchRun:
             return
         self.reason = reason
         self._say("launch", f"shutting down: {reason}")
+        if self._follower is not None:
+            self._guard(functools.partial(self._follower.stopping, reason))
         for state in reversed(self.processes):
             if state is not self._router:
                 self._ask_to_stop(state)
 
     def _ask_to_stop(self, state: ProcessState) -> None:
         popen = state._popen
+        state._asked = True
         if popen is None:
             return
         patience = state.spec.sigterm_timeout_s
@@ -437,6 +532,7 @@ class LaunchRun:
             if not data:
                 self._end_stream(state, stream, pipe)
                 return
+            self._tell(state, functools.partial(_wrote, state, stream, data))
             buffer = state._buffers[stream]
             buffer += data
             *lines, rest = buffer.split(b"\n")
@@ -492,6 +588,10 @@ class LaunchRun:
         if self._log_file is not None:
             self._log_file.close()
         self._over.set()
+
+
+def _wrote(state: ProcessState, stream: str, data: bytes, follower: Follower) -> None:
+    follower.wrote(state, stream, data)
 
 
 def _start_reaper() -> subprocess.Popen[bytes]:

@@ -1,20 +1,26 @@
-"""Type hashes: those that real ROS 2 machines print."""
+"""Type hashes: those that real ROS 2 machines print, and those of other implementations."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
-from pocket_ros.idl import load
+from pocket_ros.idl import InterfaceNotFoundError, load
+from pocket_ros.idl.hashing import type_hash
 
-# From `ros2 topic info -v`, `ros2 action info` and the .json files of ROS 2 Jazzy.
-KNOWN = {
-    "std_msgs/msg/String": "df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18",
-}
+KNOWN = dict(
+    line.split()
+    for line in (Path(__file__).parent / "data" / "known_type_hashes.txt").read_text().splitlines()
+    if not line.startswith("#")
+)
 CONTAINS_CHAR = {"service_msgs/msg/ServiceEventInfo", "std_msgs/msg/Char"}
 NOT_BUNDLED = {"actionlib_msgs", "rmw_dds_common", "rosbag2_interfaces"}
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
-def test_known_hashes(name):
-    assert load(name)._type_hash == f"RIHS01_{KNOWN[name]}"
+def test_hash_is_that_of_a_ros_2_installation(name):
+    assert type_hash(name) == f"RIHS01_{KNOWN[name]}"
 
 
 def test_hashes_equal_those_of_rosbags():
@@ -27,6 +33,30 @@ def test_hashes_equal_those_of_rosbags():
     # rosbags gives `char` an identifier of its own; ROS 2 describes it as uint8.
     assert differing == CONTAINS_CHAR
     assert len(names) > 150
+
+
+def test_hashes_of_messages_and_services_equal_those_of_ros2_pyterfaces(monkeypatch):
+    # It takes its types from the distribution that this names.
+    monkeypatch.setenv("DISTRO", "jazzy")
+    core = pytest.importorskip(
+        "ros2_pyterfaces.core",
+        reason="ros2-pyterfaces is a development dependency, from Python 3.11 on",
+    )
+    theirs = {
+        core.get_type_name(schema): core.hash_rihs01(schema)
+        for module in (core.all_msgs, core.all_srvs)
+        for schema in vars(module).values()
+        if isinstance(schema, dict) and core.TYPENAME_KEY in schema
+    }
+    ours = {}
+    for name in theirs:
+        try:
+            ours[name] = type_hash(name)
+        except InterfaceNotFoundError:
+            continue
+    assert ours == {name: theirs[name] for name in ours}
+    assert sum("/msg/" in name for name in ours) > 120
+    assert sum("/srv/" in name for name in ours) > 80
 
 
 def test_the_parts_of_services_and_actions_have_names_on_the_wire():

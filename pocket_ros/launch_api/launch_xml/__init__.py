@@ -1,0 +1,1 @@
+"""ROS 2's launch_xml: launch files in XML as sources of descriptions."""
