@@ -79,6 +79,18 @@ class CampaignFolder:
         """
         return SqlJournal(f"sqlite:///{self.journal_file}")
 
+    def has_begun(self) -> bool:
+        """Whether the journal holds anything.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        journal = self.journal()
+        try:
+            return next(journal.read(), None) is not None
+        finally:
+            journal.close()
+
     def write_report(self) -> Path:
         """Write the report from journal and raw files.
 

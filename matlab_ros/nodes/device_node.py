@@ -537,7 +537,10 @@ class DeviceNode(LifecycleNode):
         if fault is not None:
             self.get_logger().warning(f"{attempt.attempt_id}: {fault.message}")
         attempt.result = result
-        self.memory.end(attempt.attempt_id, attempt.status, serialize_message(result))
+        if fault is None or self.context.ok():
+            self.memory.end(attempt.attempt_id, attempt.status, serialize_message(result))
+        # Else this process was told to end, and what went wrong may be no more than that: the
+        # attempt stays begun, and the next process of this device finds out how far it is.
         with self._device_lock:
             del self._under_way[attempt.attempt_id]
             self._publish_state()

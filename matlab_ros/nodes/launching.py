@@ -20,6 +20,9 @@ from matlab_ros.model.errors import LabError
 STARTED = re.compile(rb"\[(?!router\])[^\]]+\]: process started with pid")
 """What launchers write for each process of the launch file, which a router of theirs is not."""
 
+_DIED = re.compile(r"\[([^\]]+)\]: process has died")
+
+LAST_WORDS = 5
 LOOK_S = 0.05
 INTERRUPT_S = 20.0
 TERMINATE_S = 5.0
@@ -51,6 +54,14 @@ def launcher() -> tuple[list[str], dict[str, str]]:
         return command, {}
     endpoint = f'connect/endpoints=["tcp/127.0.0.1:{free_port()}"]'
     return command, {"ZENOH_CONFIG_OVERRIDE": endpoint}
+
+
+def last_words(log: str) -> list[str]:
+    """What the process said last that died first; the log's end where none did."""
+    lines = log.splitlines()
+    died = _DIED.search(log)
+    said = [line for line in lines if died and line.startswith(f"[{died[1]}] ")]
+    return (said or lines)[-LAST_WORDS:]
 
 
 class LabProcesses:
@@ -93,15 +104,15 @@ class LabProcesses:
         """Make sure that the lab still runs.
 
         Raises:
-            LabError: its launcher ended; the log's last lines are in the sentence.
+            LabError: its launcher ended; what the process said that died first is in the sentence.
         """
         code = self._process.poll()
         if code is None:
             return
         self._output.flush()
-        last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+        words = last_words(self.log.read_text(encoding="utf-8", errors="replace"))
         raise LabError(
-            f"the lab's processes ended with code {code}; see {self.log}:\n  " + "\n  ".join(last)
+            f"the lab's processes ended with code {code}; see {self.log}:\n  " + "\n  ".join(words)
         )
 
     def wait_until_started(self, patience_s: float) -> None:

@@ -6,15 +6,17 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import rclpy
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from matlab_ros.lab.experiment_values import CampaignPlan
 from matlab_ros.lab.validate import check_campaign
@@ -76,6 +78,23 @@ def prepare(campaign: CampaignConfig, file: Path, lab_file: Path) -> tuple[Campa
     return check_campaign(campaign, lab, recipe, phases, file), lab
 
 
+def check_launch_arguments(launch_file: Path, given: Collection[str]) -> None:
+    """See that a launch file has these arguments.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    known = {str(argument.get("name")) for argument in ElementTree.parse(launch_file).iter("arg")}
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                "command line",
+                "--set",
+                f"{name!r} is no argument of {launch_file.name}",
+                f"one of {', '.join(sorted(known))}",
+            )
+
+
 class VirtualCampaign:
     """One campaign in a virtual lab that lives as long as the campaign.
 
@@ -109,6 +128,10 @@ class VirtualCampaign:
                 file, "lab", f"{campaign.lab!r} is unknown", f"one of {', '.join(known)}"
             )
         self._plan, self._lab = prepare(campaign, file, lab_file)
+        if speed < 0:
+            raise ConfigError("command line", "--speed", f"is {speed:g}", "0 or more")
+        self._launch_file = share_dir() / "launch" / "virtual_lab.launch.xml"
+        check_launch_arguments(self._launch_file, launch_arguments or {})
         self._lab_file = lab_file
         self._results = results
         self._speed = speed
@@ -122,7 +145,7 @@ class VirtualCampaign:
             0 when the campaign ended well, 1 otherwise.
 
         Raises:
-            LabError: the lab could not be started, or stands still.
+            LabError: the lab could not be started, refused the campaign, or stands still.
         """
         folder = CampaignFolder.for_run(self._results, self._plan.name)
         arguments = {
@@ -136,16 +159,19 @@ class VirtualCampaign:
         }
         command, environment = launcher()
         os.environ.update(environment)
-        launch_file = share_dir() / "launch" / "virtual_lab.launch.xml"
         began = time.monotonic()
         with (
             CampaignView(self._plan, self._lab, folder, plain=self._plain) as view,
-            LabProcesses(launch_file, arguments, folder.log, command, environment) as processes,
+            LabProcesses(
+                self._launch_file, arguments, folder.log, command, environment
+            ) as processes,
         ):
             view.hint(environment)
             processes.wait_until_started(START_PATIENCE_S)
             with CampaignClient() as client:
                 outcome = client.run(self._plan, view.show, processes.check)
+        if outcome.error_code != RunCampaign.Result.NONE and not folder.has_begun():
+            raise LabError(outcome.error_message)
         report = folder.write_report()
         view.conclude(outcome, report, time.monotonic() - began)
         well = outcome.error_code == RunCampaign.Result.NONE and outcome.experiments_succeeded > 0
@@ -156,13 +182,16 @@ class CampaignClient:
     """A node that asks the lab manager to run a campaign and listens to the lab meanwhile."""
 
     def __init__(self) -> None:
-        rclpy.init(args=[])
+        # Ctrl-C is the command line's: it must find the graph still there, to cancel the goal.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("campaign_client")
         self._executor = MultiThreadedExecutor(num_threads=2)
         self._executor.add_node(self._node)
         self._client = ActionClient(self._node, RunCampaign, "run_campaign")
         self._changed = threading.Condition()
         self._lab: LabState | None = None
+        self._restarts = 0
+        """How often the lab manager began anew: it counts its states from 1."""
         self._planner: PlannerState | None = None
         self._node.create_subscription(LabState, "lab_state", self._on_lab, LATCHED)
         self._node.create_subscription(PlannerState, "planner_state", self._on_planner, LATCHED)
@@ -188,6 +217,28 @@ class CampaignClient:
         Raises:
             LabError: no lab manager, the goal was not taken, or nothing moves any more.
         """
+        goal = RunCampaign.Goal(campaign=campaign_to_message(plan))
+        answer = None
+        while answer is None:
+            # A lab manager that began anew does not know the goal. Its journal has the campaign:
+            # the same definition goes on with it.
+            answer = self._ask(goal, show, check)
+        if answer.status != GoalStatus.STATUS_SUCCEEDED and not answer.result.error_message:
+            answer.result.error_message = f"the goal ended with status {answer.status}"
+        return answer.result
+
+    def _ask(
+        self,
+        goal: Any,
+        show: Callable[[LabState | None, PlannerState | None], None],
+        check: Callable[[], None],
+    ) -> Any | None:
+        """Send the goal and wait for its result; None where the lab manager began anew meanwhile.
+
+        Raises:
+            LabError: no lab manager, the goal was not taken, or nothing moves any more.
+        """
+        check()
         limit = time.monotonic() + START_PATIENCE_S
         while not self._client.wait_for_server(timeout_sec=LOOK_S):
             check()
@@ -196,30 +247,35 @@ class CampaignClient:
                 raise LabError(
                     f"no lab manager came up within {START_PATIENCE_S:g} s; look at the lab's log"
                 )
-        goal = RunCampaign.Goal(campaign=campaign_to_message(plan))
+        restarts = self._restarts
         accepted = self._client.send_goal_async(goal)
-        self._until(accepted, show, check, "the lab manager to take the campaign")
+        if not self._until(accepted, restarts, show, check, "the lab manager to take the campaign"):
+            return None
         handle = accepted.result()
+        if handle is None:
+            return None
         if not handle.accepted:
             raise LabError("the lab manager does not take the campaign; look at the lab's log")
         ended = handle.get_result_async()
         try:
-            self._until(ended, show, check, "the campaign")
+            if not self._until(ended, restarts, show, check, "the campaign"):
+                return None
         except KeyboardInterrupt:
             handle.cancel_goal_async()
             raise
         answer = ended.result()
-        if answer.status != GoalStatus.STATUS_SUCCEEDED and not answer.result.error_message:
-            answer.result.error_message = f"the goal ended with status {answer.status}"
-        return answer.result
+        is_answer = answer is not None and answer.status != GoalStatus.STATUS_UNKNOWN
+        return answer if is_answer else None
 
     def _until(
         self,
         future: Any,
+        restarts: int,
         show: Callable[[LabState | None, PlannerState | None], None],
         check: Callable[[], None],
         what: str,
-    ) -> None:
+    ) -> bool:
+        """Wait for a future; False where the lab manager began anew since it had `restarts`."""
         future.add_done_callback(lambda _future: self._notify())
         moved_at, marks = time.monotonic(), None
         while not future.done():
@@ -227,6 +283,8 @@ class CampaignClient:
                 self._changed.wait(LOOK_S)
             check()
             show(self._lab, self._planner)
+            if self._restarts != restarts:
+                return False
             now = self._marks()
             if now != marks:
                 moved_at, marks = time.monotonic(), now
@@ -235,6 +293,7 @@ class CampaignClient:
                     f"nothing has changed for {STANDSTILL_S:g} s while waiting for {what}; "
                     "look at the lab's log"
                 )
+        return True
 
     def _marks(self) -> tuple[object, ...]:
         """What changes while a campaign goes on."""
@@ -250,6 +309,8 @@ class CampaignClient:
         )
 
     def _on_lab(self, message: LabState) -> None:
+        if self._lab is not None and message.sequence < self._lab.sequence:
+            self._restarts += 1
         self._lab = message
         self._notify()
 

@@ -1,0 +1,418 @@
+"""A furnace's node against the emulated controller: what a device node promises, kept by one."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from action_msgs.msg import GoalStatus
+from hypothesis import given
+from hypothesis import strategies as st
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+
+from matlab_ros.model.faults import FaultCode
+from matlab_ros.nodes.device_node import LATCHED
+from matlab_ros.nodes.furnace import FurnaceNode, dwell_minutes
+from matlab_ros.nodes.ros_time import to_msg, to_ns
+from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216
+from matlab_ros.virtual.instruments.wire import PseudoTerminal
+from matlab_ros.virtual.stepping import AttemptView, LabView, next_moment
+from matlab_ros_interfaces.action import Heat
+from matlab_ros_interfaces.msg import ActiveAttempt, DeviceState, HeatSegment, SampleOutcome
+from matlab_ros_interfaces.srv import EmergencyStop
+
+LAB_FILE = Path(__file__).parents[2] / "config" / "labs" / "virtual_lab.yaml"
+DEADLINE_S = 30.0
+BEGAN_S = 1.0
+ATTEMPT = "c-e0001/heat/1"
+NODE = "from matlab_ros.nodes.furnace import main; raise SystemExit(main())"
+
+
+class Furnace:
+    """An emulated controller on its wire, its node, and a clock that jumps when the node waits.
+
+    Args:
+        folder: of the wire and the node's memory.
+        separate: the node is a process of its own.
+    """
+
+    def __init__(self, folder: Path, *, separate: bool = False) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.controller = Eurotherm3216(np.random.default_rng(1))
+        self.controller.advance_to(BEGAN_S)
+        self._wire = PseudoTerminal(folder / "furnace", self.controller)
+        self.now_ns = round(BEGAN_S * 1e9)
+        self.stop_at_ns = 2**62
+        """The clock does not go beyond."""
+        self.states: list[DeviceState] = []
+        self._changed = threading.Condition()
+        self._over = False
+        rclpy.init(args=_arguments(folder))
+        self.node = Node("onlooker")
+        self._clock = self.node.create_publisher(Clock, "/clock", LATCHED)
+        self.node.create_subscription(DeviceState, "furnace_1/state", self._on_state, LATCHED)
+        self.client = ActionClient(self.node, Heat, "furnace_1/heat")
+        self.stop = self.node.create_client(EmergencyStop, "furnace_1/emergency_stop")
+        self._change = self.node.create_client(ChangeState, "furnace_1/change_state")
+        self._executor = MultiThreadedExecutor(num_threads=10)
+        self._executor.add_node(self.node)
+        self._furnace = None if separate else FurnaceNode()
+        if self._furnace is not None:
+            self._executor.add_node(self._furnace)
+        else:
+            self._start_process()
+        self._spinner = threading.Thread(target=self._spin, daemon=True)
+        self._spinner.start()
+        self._clock.publish(Clock(clock=to_msg(self.now_ns)))
+        self._stepper = threading.Thread(target=self._step, daemon=True)
+        self._stepper.start()
+
+    def _start_process(self) -> None:
+        root = str(Path(__file__).parents[2])
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", NODE, *_arguments(self._folder)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([root, *sys.path])},
+        )
+
+    def activate(self) -> None:
+        """Bring the node up."""
+        assert self._change.wait_for_service(DEADLINE_S)
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            request = ChangeState.Request(transition=Transition(id=transition))
+            assert wait(self._change.call_async(request)).success
+
+    def die_and_begin_anew(self, number: int) -> None:
+        """End the node's process by a signal and start another."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(DEADLINE_S)
+        with self._changed:
+            self.states.clear()
+        self._start_process()
+        self.wait_for(lambda state: state.lifecycle_state == DeviceState.UNCONFIGURED)
+        self.activate()
+
+    def close(self) -> None:
+        """End everything."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        self._stepper.join(DEADLINE_S)
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE_S)
+        rclpy.try_shutdown()
+        # An attempt that a failed test left under way must not hold up the others.
+        self._executor.shutdown(timeout_sec=2.0)
+        self._spinner.join(DEADLINE_S)
+        if self._furnace is not None:
+            self._furnace.destroy_node()
+        self.node.destroy_node()
+        self._wire.close()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def _on_state(self, message: DeviceState) -> None:
+        with self._changed:
+            self.states.append(message)
+            self._changed.notify_all()
+
+    def wait_for(self, what: Callable[[DeviceState], bool]) -> DeviceState:
+        """Wait for a state of the device."""
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: self.states and what(self.states[-1]), DEADLINE_S
+            ), self.states[-1:]
+            return self.states[-1]
+
+    def release(self) -> None:
+        """Let the clock go on without limit."""
+        with self._changed:
+            self.stop_at_ns = 2**62
+            self._changed.notify_all()
+
+    def _moment(self) -> int | None:
+        if not self.states:
+            return None
+        views = [
+            AttemptView(
+                attempt.attempt_id,
+                attempt.phase != ActiveAttempt.PHASE_ACTING,
+                to_ns(attempt.waits_until),
+            )
+            for attempt in self.states[-1].attempts
+        ]
+        lab = LabView(True, tuple((view.attempt_id, "furnace_1") for view in views))
+        moment = next_moment(self.now_ns, lab, {"furnace_1": views}, set(), None)
+        return None if moment is None or moment > self.stop_at_ns else moment
+
+    def _step(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._over or self._moment() is not None)
+                if self._over:
+                    return
+                moment = self._moment()
+            assert moment is not None
+            self.controller.advance_to(moment * 1e-9)
+            self.now_ns = moment
+            self._clock.publish(Clock(clock=to_msg(moment)))
+
+    def send(self, attempt: str = ATTEMPT, target_c: float = 600.0, **changes: Any) -> Any:
+        """Send a goal; its handle."""
+        goal = Heat.Goal(
+            attempt_id=attempt,
+            issued=to_msg(self.now_ns),
+            sample_ids=["c-e0001-s1", "c-e0002-s1"],
+            positions=["furnace_1/1", "furnace_1/2"],
+            profile=[HeatSegment(target_c=target_c, ramp_c_per_min=10.0, dwell_min=60.0)],
+            unload_below_c=80.0,
+            **changes,
+        )
+        assert self.client.wait_for_server(DEADLINE_S)
+        handle = wait(self.client.send_goal_async(goal))
+        assert handle.accepted
+        return handle
+
+    def heat(self, attempt: str = ATTEMPT, target_c: float = 600.0, **changes: Any) -> Any:
+        """Send a goal and wait for its end; status and result."""
+        return wait(self.send(attempt, target_c, **changes).get_result_async())
+
+    def hold_at(self, hours: float) -> None:
+        """Have the clock stand before this moment is passed."""
+        self.stop_at_ns = self.now_ns + round(hours * 3.6e12)
+
+    def wait_until_held(self) -> None:
+        """Wait until nothing but the clock keeps the attempt from going on."""
+        self.wait_for(
+            lambda state: any(
+                attempt.phase == ActiveAttempt.PHASE_WAITING
+                and to_ns(attempt.waits_until) > self.stop_at_ns
+                for attempt in state.attempts
+            )
+        )
+
+
+def wait(future: Any) -> Any:
+    """What a future gives."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    assert done.wait(DEADLINE_S), "nothing came back"
+    return future.result()
+
+
+def _arguments(folder: Path) -> list[str]:
+    return [
+        *("--ros-args", "-p", f"lab_file:={LAB_FILE}", "-p", f"state_dir:={folder / 'devices'}"),
+        *("-p", "use_sim_time:=true", "-p", "device:=furnace_1", "-r", "furnace:__node:=furnace_1"),
+        *("-p", f"port:=serial://{folder}/furnace?baudrate=19200&silence_ms=0"),
+        *("-p", "poll_period_s:=600.0"),
+    ]
+
+
+@pytest.fixture
+def furnace(graph: None, tmp_path: Path) -> Iterator[Furnace]:
+    """An active furnace."""
+    made = Furnace(tmp_path)
+    made.activate()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def furnace_process(graph: None, tmp_path: Path) -> Iterator[Furnace]:
+    """An active furnace whose node is a process of its own."""
+    made = Furnace(tmp_path, separate=True)
+    made.activate()
+    yield made
+    made.close()
+
+
+def _agree(answer: Any) -> None:
+    """Action status and error codes say the same."""
+    report = answer.result.report
+    assert answer.result.error_code == report.error_code
+    assert answer.result.error_message == report.error_message
+    assert (answer.status == GoalStatus.STATUS_SUCCEEDED) == (report.error_code == FaultCode.NONE)
+    assert (answer.status == GoalStatus.STATUS_CANCELED) == (
+        report.error_code == FaultCode.CANCELED
+    )
+
+
+def test_a_profile_is_run_to_its_end_and_measured(furnace: Furnace) -> None:
+    answer = furnace.heat()
+    _agree(answer)
+    result = answer.result
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert {item.outcome for item in result.report.samples} == {SampleOutcome.DONE}
+    assert [item.position for item in result.report.samples] == ["furnace_1/1", "furnace_1/2"]
+    assert math.isclose(result.max_measured_c, 600.0, abs_tol=10)
+    assert result.max_measured_c != 600.0
+    assert math.isclose(result.dwell_min, 60.0, abs_tol=10)
+    assert result.trace.measured_c[-1] < 80.0
+    assert not result.report.recalled
+
+
+def test_an_attempt_that_is_sent_again_is_recalled_and_not_done_again(furnace: Furnace) -> None:
+    first = furnace.heat()
+    at_ns = furnace.now_ns
+    again = furnace.heat()
+    _agree(again)
+    assert again.status == first.status
+    assert again.result.report.recalled
+    assert again.result.trace == first.result.trace
+    assert furnace.now_ns == at_ns
+
+
+def test_a_goal_sent_twice_at_once_is_one_piece_of_work(furnace: Furnace) -> None:
+    furnace.hold_at(0.5)
+    one = furnace.send().get_result_async()
+    furnace.wait_until_held()
+    other = furnace.send().get_result_async()
+    assert len(furnace.states[-1].attempts) == 1
+    furnace.release()
+    assert wait(one).result.trace == wait(other).result.trace
+    assert wait(other).status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_an_id_with_another_goal_is_refused(furnace: Furnace) -> None:
+    furnace.heat()
+    at_ns = furnace.now_ns
+    answer = furnace.heat(target_c=700.0)
+    _agree(answer)
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.error_code == FaultCode.ATTEMPT_CONFLICT
+    assert ATTEMPT in answer.result.error_message
+    assert furnace.now_ns == at_ns
+
+
+def test_a_goal_without_an_id_is_refused(furnace: Furnace) -> None:
+    answer = furnace.heat(attempt="")
+    _agree(answer)
+    assert answer.result.error_code == FaultCode.INVALID_GOAL
+
+
+def test_a_furnace_that_is_not_active_refuses_and_forgets(graph: None, tmp_path: Path) -> None:
+    furnace = Furnace(tmp_path)
+    try:
+        answer = furnace.heat()
+        _agree(answer)
+        assert answer.result.error_code == FaultCode.DEVICE_NOT_ACTIVE
+        assert {item.outcome for item in answer.result.report.samples} == {SampleOutcome.UNTOUCHED}
+        furnace.activate()
+        assert furnace.heat().status == GoalStatus.STATUS_SUCCEEDED
+    finally:
+        furnace.close()
+
+
+def test_a_cancel_in_mid_heat_is_told_when_the_controller_is_safe(furnace: Furnace) -> None:
+    furnace.hold_at(1.0)
+    handle = furnace.send()
+    furnace.wait_until_held()
+    assert furnace.controller.true_trace(BEGAN_S, furnace.now_ns * 1e-9)[1].max() > 400
+    ended = handle.get_result_async()
+    handle.cancel_goal_async()
+    answer = wait(ended)
+    _agree(answer)
+    assert answer.status == GoalStatus.STATUS_CANCELED
+    assert len(answer.result.trace.measured_c) >= 6
+    # Nothing heats any more: from here on it only gets colder.
+    began_s, ended_s = furnace.now_ns * 1e-9, furnace.now_ns * 1e-9 + 3600
+    furnace.controller.advance_to(ended_s)
+    _, felt_c = furnace.controller.true_trace(began_s, ended_s)
+    assert felt_c[-1] < felt_c[0] - 100
+    assert felt_c.max() < felt_c[0] + 20
+
+
+def test_an_emergency_stop_ends_what_runs_and_latches(furnace: Furnace) -> None:
+    furnace.hold_at(1.0)
+    handle = furnace.send()
+    furnace.wait_until_held()
+    ended = handle.get_result_async()
+    assert furnace.stop.wait_for_service(DEADLINE_S)
+    stopped = wait(furnace.stop.call_async(EmergencyStop.Request(engage=True, reason="smoke")))
+    assert stopped.success
+    answer = wait(ended)
+    _agree(answer)
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.error_code == FaultCode.EMERGENCY_STOP
+    furnace.release()
+
+    assert furnace.wait_for(lambda state: not state.busy).estopped
+    refused = furnace.heat("c-e0002/heat/1")
+    _agree(refused)
+    assert refused.result.error_code == FaultCode.EMERGENCY_STOP
+
+    assert wait(furnace.stop.call_async(EmergencyStop.Request(engage=False))).success
+    assert not furnace.wait_for(lambda state: not state.estopped).busy
+    assert furnace.heat("c-e0002/heat/1").status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_a_profile_that_the_furnace_cannot_do_is_refused_cold(furnace: Furnace) -> None:
+    answer = furnace.heat(target_c=1600.0)
+    _agree(answer)
+    assert answer.result.error_code == FaultCode.HEAT_OUT_OF_RANGE
+    assert {item.outcome for item in answer.result.report.samples} == {SampleOutcome.UNTOUCHED}
+    assert furnace.now_ns < 60e9
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_node_that_ended_in_mid_heat_brings_the_program_to_its_end_when_it_is_back(
+    furnace_process: Furnace, number: int
+) -> None:
+    furnace = furnace_process
+    furnace.hold_at(1.0)
+    furnace.send()
+    furnace.wait_until_held()
+    furnace.die_and_begin_anew(number)
+    furnace.release()
+    answer = furnace.heat()
+    _agree(answer)
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert to_ns(answer.result.report.began) < 60e9
+    # One program: the crucibles were at their temperature once, for an hour.
+    times_s, felt_c = furnace.controller.true_trace(BEGAN_S, furnace.now_ns * 1e-9)
+    hot_s = np.diff(times_s)[felt_c[1:] > 590].sum()
+    assert math.isclose(hot_s, 3600, abs_tol=900)
+
+
+TRACES = st.lists(
+    st.tuples(st.floats(1, 1000), st.floats(0, 1500) | st.just(math.nan)), min_size=1, max_size=30
+)
+
+
+@given(trace=TRACES, above_c=st.floats(0, 1500), more_c=st.floats(0, 100))
+def test_dwell_is_within_the_run_and_shorter_the_hotter(
+    trace: list[tuple[float, float]], above_c: float, more_c: float
+) -> None:
+    elapsed_s = np.cumsum([step for step, _ in trace]).tolist()
+    measured_c = [value for _, value in trace]
+    dwell = dwell_minutes(elapsed_s, measured_c, above_c)
+    assert 0 <= dwell <= (elapsed_s[-1] - elapsed_s[0]) / 60 + 1e-9
+    assert dwell_minutes(elapsed_s, measured_c, above_c + more_c) <= dwell + 1e-9
+
+
+def test_dwell_is_interpolated_between_readings() -> None:
+    assert dwell_minutes([0, 60, 120, 180], [0, 100, 100, 0], 50) == pytest.approx(2.0)
+    assert dwell_minutes([0, 60, 120, 180], [100, math.nan, 100, 100], 50) == pytest.approx(1.0)
+    assert dwell_minutes([], [], 50) == 0
+    assert dwell_minutes([0], [100], 50) == 0
