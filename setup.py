@@ -65,10 +65,13 @@ setup(
     ],
     tests_require=["pytest"],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6.90", "rosbags>=0.11", "xacro>=2"],
+        "security": ["cryptography>=42"],
+        "test": ["cryptography>=42", "pytest>=8", "hypothesis>=6.90", "rosbags>=0.11", "xacro>=2"],
         "check": ["ruff>=0.8", "mypy>=1.11", "types-PyYAML"],
     },
     entry_points={
+        # Launch tests in world B; beside a real launch_testing it does nothing.
+        "pytest11": ["pocket_ros.pytest_plugin = pocket_ros.pytest_plugin"],
         "console_scripts": [
             "matlab-ros = matlab_ros.cli:main",
             "pocket-ros = pocket_ros.cli:main",

@@ -11,7 +11,7 @@ from types import FrameType
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
-_LAUNCH_SUFFIXES = (".launch.xml", ".launch.yaml", ".launch.yml", ".xml", ".yaml", ".yml")
+_LAUNCH_SUFFIXES = (".xml", ".yaml", ".yml", ".launch.py")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,12 +21,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pocket_ros import doctor, security, tools
+    from pocket_ros.launch_api.launch_testing import launch_test
+
     parser = argparse.ArgumentParser(prog="pocket-ros", description="ROS 2's tools, on Zenoh.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     launch = commands.add_parser(
         "launch",
-        help="run a launch file (XML or YAML)",
+        help="run a launch file (XML, YAML or Python)",
         usage="pocket-ros launch [options] PACKAGE FILE | PATH  [name:=value ...]",
     )
     launch.add_argument("target", nargs="+", metavar="PACKAGE FILE | PATH")
@@ -36,13 +39,14 @@ def _parser() -> argparse.ArgumentParser:
     launch.add_argument("--log-dir", type=Path, help="folder for launch.log")
     launch.set_defaults(run=_launch)
 
+    test = commands.add_parser("test", help="run launch tests, as launch_test does")
+    launch_test.add_arguments(test)
+
     router = commands.add_parser("router", help="run the router that nodes find each other by")
     router.add_argument(
         "listen", nargs="*", metavar="ENDPOINT", help="where to listen, as tcp/127.0.0.1:7447"
     )
     router.set_defaults(run=_router)
-
-    from pocket_ros import doctor, security, tools
 
     tools.add_commands(commands)
     doctor.add_command(commands)
@@ -82,7 +86,7 @@ def _launch(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     run.wait()
-    return EXIT_FAILED if run.failed else 0
+    return EXIT_FAILED if run.failed or run.error else 0
 
 
 def _log_dir() -> Path | None:
