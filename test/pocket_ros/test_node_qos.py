@@ -224,13 +224,13 @@ def test_best_available_takes_what_is_offered(ros):
 
 
 @pytest.mark.parametrize(("offered", "requested", "policy"), INCOMPATIBLE)
-def test_incompatible_profiles_are_found_beforehand(offered, requested, policy):
+def test_incompatible_profiles_are_found_beforehand(dds_rules, offered, requested, policy):
     compatibility, reason = qos_check_compatible(offered, requested)
     assert compatibility == QoSCompatibility.ERROR
     assert reason
 
 
-def test_compatible_profiles_are_found_beforehand():
+def test_compatible_profiles_are_found_beforehand(dds_rules):
     assert qos_check_compatible(LATCHED, BEST_EFFORT) == (QoSCompatibility.OK, "")
     unsettled = QoSPresetProfiles.SYSTEM_DEFAULT.value
     assert qos_check_compatible(unsettled, RELIABLE)[0] == QoSCompatibility.WARNING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,12 +24,22 @@ def packages(request: pytest.FixtureRequest) -> Callable[[str], str]:
     a CI machine (which sets CI) it fails.
     """
 
+    failed: dict[str, str] = {}
+
     def install(requirements: str) -> str:
         text = (_HERE / requirements).read_text(encoding="utf-8")
         digest = hashlib.sha256(f"{text}{sys.version}{sys.platform}".encode()).hexdigest()[:12]
         target = request.config.cache.mkdir(f"{Path(requirements).stem}-{digest}") / "packages"
-        if not target.exists():
-            _install(_HERE / requirements, target)
+        if not target.exists() and requirements not in failed:
+            try:
+                _install(_HERE / requirements, target)
+            except subprocess.SubprocessError as error:
+                failed[requirements] = _last_line(error)
+        if requirements in failed:
+            reason = f"pip could not install {requirements}: {failed[requirements]}"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
         return os.pathsep.join(filter(None, [str(target), os.environ.get("PYTHONPATH")]))
 
     return install
@@ -42,10 +53,13 @@ def _install(requirements: Path, target: Path) -> None:
         subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=_LONGEST_INSTALL_SEC
         )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        last = (str(error.stderr or error).strip().splitlines() or [""])[-1]
-        reason = f"pip could not install {requirements.name}: {last}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    except subprocess.SubprocessError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     unfinished.rename(target)
+
+
+def _last_line(error: subprocess.SubprocessError) -> str:
+    output = getattr(error, "stderr", None) or str(error)
+    text = output if isinstance(output, str) else output.decode(errors="replace")
+    return text.strip().splitlines()[-1]
