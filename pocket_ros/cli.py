@@ -16,7 +16,13 @@ _LAUNCH_SUFFIXES = (".xml", ".yaml", ".yml", ".launch.py")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1 (it failed) or 2 (bad input)."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["test"]:
+        # Its options are those of launch_test, and only it loads the launch API.
+        from pocket_ros.launch_api.launch_testing import launch_test
+
+        return launch_test.main(words[1:])
+    options = _parser().parse_args(words)
     return int(options.run(options))
 
 
@@ -38,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     launch.add_argument("--log-dir", type=Path, help="folder for launch.log")
     launch.set_defaults(run=_launch)
 
-    test = commands.add_parser("test", help="run launch tests, as launch_test does", add_help=False)
-    test.add_argument("words", nargs=argparse.REMAINDER)
-    test.set_defaults(run=_test)
+    commands.add_parser("test", help="run launch tests, as launch_test does")
 
     router = commands.add_parser("router", help="run the router that nodes find each other by")
     router.add_argument(
@@ -52,13 +56,6 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_command(commands)
     security.add_command(commands)
     return parser
-
-
-def _test(options: argparse.Namespace) -> int:
-    # Loaded only here: the launch API is most of what this command line could load.
-    from pocket_ros.launch_api.launch_testing import launch_test
-
-    return launch_test.main(options.words)
 
 
 def _router(options: argparse.Namespace) -> int:
