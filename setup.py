@@ -66,7 +66,14 @@ setup(
     tests_require=["pytest"],
     extras_require={
         "security": ["cryptography>=42"],
-        "test": ["cryptography>=42", "pytest>=8", "hypothesis>=6.90", "rosbags>=0.11", "xacro>=2"],
+        "test": [
+            "cryptography>=42",
+            "pytest>=8",
+            "hypothesis>=6.90",
+            "rosbags>=0.11",
+            "ros2-pyterfaces",
+            "xacro>=2",
+        ],
         "check": ["ruff>=0.8", "mypy>=1.11", "types-PyYAML"],
     },
     entry_points={

@@ -50,6 +50,9 @@ _COMMON: dict[str, Any] = {
     "transport/unicast/qos/enabled": False,
     "transport/link/tx/lease": 60000,
     "transport/link/tx/keep_alive": 2,
+    # Zenoh's own 2 batches are full as soon as a receiver gets no processor for a moment, and what
+    # may be dropped is dropped then.
+    "transport/link/tx/queue/size/data": 16,
     "transport/link/tx/queue/congestion_control/block/wait_before_close": 60000000,
     # By which 'pocket-ros doctor' learns of versions and addresses.
     "adminspace/enabled": True,

@@ -176,9 +176,9 @@ class CampaignProcess:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self, number: int) -> None:
+        """Send a signal to the command line's program alone."""
+        self._process.send_signal(number)
 
     def remaining(self) -> dict[int, list[str]]:
         """Processes of the lab that still live after the deadline for ending, with their words."""

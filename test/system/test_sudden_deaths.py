@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from rclpy.serialization import deserialize_message
 
 from matlab_ros.lab.events import AttemptEnded, AttemptIntended, DeviceGone, ManagerRestarted
@@ -98,13 +100,14 @@ def test_a_furnace_and_the_planner_may_die_in_mid_heat(
     _check_nothing_twice(campaign, 5)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_campaign_that_is_interrupted_leaves_no_process_behind(
-    start: Callable[..., Any], look_at: Callable[[Any], Any]
+    start: Callable[..., Any], look_at: Callable[[Any], Any], number: int
 ) -> None:
     # So slow that the heating is under way for as long as the test lasts.
     campaign = start("--speed", "600")
     look_at(campaign).wait_for_work("furnace_1", "heat")
-    campaign.interrupt()
+    campaign.interrupt(number)
     assert campaign.end() == INTERRUPTED, campaign.told()
     assert "Traceback" not in campaign.err
     assert campaign.remaining() == {}
