@@ -71,7 +71,7 @@ setup(
             "pytest>=8",
             "hypothesis>=6.90",
             "rosbags>=0.11",
-            "ros2-pyterfaces",
+            'ros2-pyterfaces; python_version >= "3.11"',
             "xacro>=2",
         ],
         "check": ["ruff>=0.8", "mypy>=1.11", "types-PyYAML"],
