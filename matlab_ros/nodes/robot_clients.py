@@ -30,7 +30,7 @@ from matlab_ros.robot.mobile_arm import ARM_JOINTS, BASE_JOINTS, FINGER_JOINTS, 
 from matlab_ros.robot.plan import Drive, Grip, GripperReading, Move, RobotState
 from matlab_ros.robot.poses import BasePose
 
-_ANSWER_S = 5.0
+_ANSWER_S = 30.0
 """Steady seconds for a server's short answer: acceptance, cancel, a fresh joint state."""
 _SLACK_S = 10.0
 _SLOWER = 3.0

@@ -38,7 +38,7 @@ from matlab_ros.share import config_file  # noqa: E402
 from matlab_ros_interfaces.msg import LabState as LabStateMsg  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[2]
-CAMPAIGN_S = 200.0
+CAMPAIGN_S = 300.0
 """Steady seconds within which a short campaign ends, also on a machine that is busy."""
 
 ENDING_S = 20.0
