@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -507,8 +508,10 @@ class DeviceNode(LifecycleNode):
         try:
             run(attempt, goal, result)
             default = SampleOutcome.DONE
-            # Outcomes come on the device's own tick, never at the very instant of another's.
-            attempt.wait_until(self.time.now_ns(), cancelable=False)
+            # Outcomes come on the device's own tick, never at the very instant of another's. What
+            # was done is done, also where this process is told to end meanwhile.
+            with contextlib.suppress(ExternalShutdownException):
+                attempt.wait_until(self.time.now_ns(), cancelable=False)
             attempt.status = GoalStatus.STATUS_SUCCEEDED
         except AttemptCanceled:
             attempt.status = GoalStatus.STATUS_CANCELED

@@ -460,7 +460,8 @@ class LabManagerNode(Node):
         """Tell every device at once; their answers say whether they are safe."""
         links = list(self.links.values())
         answers = [
-            link.emergency_stop(request.engage, request.reason, request.operator_name) for link in links
+            link.emergency_stop(request.engage, request.reason, request.operator_name)
+            for link in links
         ]
         given = EmergencyStopAsked(request.engage, request.operator_name, request.reason)
         problems = [self._command(lambda: self._tell(given))]

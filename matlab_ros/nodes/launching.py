@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -64,6 +65,19 @@ def last_words(log: str) -> list[str]:
     return (said or lines)[-LAST_WORDS:]
 
 
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """In the launcher, before it begins: be told to end when this process is killed.
+
+    Linux sends the signal when the thread that started the launcher ends, which is the main one.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class LabProcesses:
     """The processes of one launch file; a context manager that ends them.
 
@@ -93,6 +107,7 @@ class LabProcesses:
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from builtin_interfaces.msg import Time as TimeMsg
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 TICK_NS = 1_000_000
@@ -43,6 +44,7 @@ class RosTime:
 
     def __init__(self, node: Node) -> None:
         self._clock = node.get_clock()
+        self._context = node.context
         self._seen_ns = 0
         self._phase_ns = zlib.crc32(node.get_fully_qualified_name().encode()) % TICK_NS
         self._condition = threading.Condition()
@@ -93,6 +95,9 @@ class RosTime:
 
         Returns:
             True when the time has come, False when woken before.
+
+        Raises:
+            ExternalShutdownException: this process is about to end.
         """
         while True:
             # Read the generation before the time: a notice between the two is not missed, and the
@@ -101,6 +106,8 @@ class RosTime:
                 generation = self._generation
             if wake():
                 return False
+            if not self._context.ok():
+                raise ExternalShutdownException
             remaining_ns = when_ns - self.now_ns()
             if remaining_ns <= 0:
                 return True
