@@ -298,6 +298,9 @@ executor.spin()
 
 
 def test_a_whole_node_works_within_its_policy(lab, monkeypatch, capsys):
+    # What another test's graph left in the environment of this process is not of this lab.
+    monkeypatch.delenv("ZENOH_CONFIG_OVERRIDE", raising=False)
+
     def environ(enclave):
         return {
             "ZENOH_SESSION_CONFIG_URI": str(lab / "enclaves" / enclave / "session.json5"),

@@ -29,4 +29,6 @@ def test_loggers_that_belong_to_no_node_are_not_heard_and_twins_speak_once(ros):
     twins[0].get_logger().info("of both")
     twins[0].destroy_node()
     twins[1].get_logger().info("of the second")
-    assert [heard.get(timeout=DEADLINE_SEC) for _ in range(2)] == ["of both", "of the second"]
+    # Two publishers: each keeps its order, and there is none between them.
+    said = {heard.get(timeout=DEADLINE_SEC) for _ in range(2)}
+    assert said == {"of both", "of the second"}
