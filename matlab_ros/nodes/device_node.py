@@ -7,7 +7,6 @@ import hashlib
 import logging
 import math
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -644,17 +643,7 @@ def run_node(make: Callable[[], Any], arguments: list[str] | None = None, thread
         logging.getLogger(__name__).error("%s", error)
         return 2
     finally:
-        _be_left_alone()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-        # Shutting down gave the handlers back that were there before.
-        _be_left_alone()
     return 0
-
-
-def _be_left_alone() -> None:
-    """Ignore further signals on the way out: launchers repeat theirs, for nodes that missed it."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)

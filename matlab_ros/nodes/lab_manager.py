@@ -69,6 +69,10 @@ _STOP_ANSWER_S = 5.0
 _NEVER_NS = 2**62
 
 
+_END_PATIENCE_S = 3.0
+"""Steady seconds for the manager's thread to end."""
+
+
 class LabManagerNode(Node):
     """Runs campaigns on the lab's devices.
 
@@ -549,7 +553,8 @@ class LabManagerNode(Node):
         self._is_ending = True
         self._has_finished.set()
         self.time.notify()
-        self._thread.join()
+        # A call to a node that has ended first may hold the thread; the journal has what counts.
+        self._thread.join(_END_PATIENCE_S)
         self._journal.close()
         super().destroy_node()
 
