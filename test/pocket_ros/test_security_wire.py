@@ -6,8 +6,8 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 import threading
+import time
 
 import pytest
 
