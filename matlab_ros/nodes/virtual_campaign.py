@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -106,7 +105,6 @@ class VirtualCampaign:
         speed: virtual seconds in a second, 0: as fast as everybody is done.
         launch_arguments: more arguments of the launch file.
         plain: print lines instead of a live picture.
-        started: told when the campaign runs, with the lab's processes and folder (for tests).
     """
 
     def __init__(
@@ -339,8 +337,3 @@ class CampaignClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def best_of(result: Any) -> float | None:
-    """The best objective of a result, None where nothing was measured."""
-    return None if math.isnan(result.best_objective) else result.best_objective
