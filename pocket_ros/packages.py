@@ -23,7 +23,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 from xml.etree import ElementTree
 
 _MANIFEST = "package.xml"
@@ -163,6 +162,9 @@ def _editable_roots() -> tuple[str, ...]:
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             if editable and url.scheme == "file":
+                # Brings half of Python's network library, for those who have such installs.
+                from urllib.request import url2pathname
+
                 roots.append(url2pathname(url.path))
     return tuple(roots)
 

@@ -106,7 +106,7 @@ def missing_router(environ: Mapping[str, str] = os.environ) -> list[str]:
 def private_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """A copy of an environment whose processes meet at a router port of their own.
 
-    For tests and demonstrations beside a running lab. Nothing listens there yet: `ensure_router`
+    For tests and demonstrations beside a running graph. Nothing listens there yet: `ensure_router`
     or a launch with this environment starts the router.
     """
     with socket.socket() as probe:

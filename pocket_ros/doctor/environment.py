@@ -37,7 +37,9 @@ def check_domain(report: Report) -> int | None:
     try:
         domain = domain_id()
     except ConfigurationError as error:
-        report.problem("domain", f"{error}.", "Set ROS_DOMAIN_ID to the lab's number.")
+        report.problem(
+            "domain", f"{error}.", "Set ROS_DOMAIN_ID to the number that all machines share."
+        )
         return None
     report.fine("domain", f"This machine is in the ROS domain {domain} (ROS_DOMAIN_ID).")
     return domain

@@ -157,7 +157,7 @@ def check_certificates(report: Report, credentials: Credentials) -> None:
             report.problem(
                 "certificates",
                 "This machine's certificate was not made by the authority that it trusts itself: "
-                "files of two labs are mixed up.",
+                "files of two authorities are mixed up.",
             )
 
 

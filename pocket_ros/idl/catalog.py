@@ -25,6 +25,7 @@ _PART = re.compile(
 )
 
 _structures: dict[str, Structure] = {}
+_texts: dict[str, str] = {}
 
 
 class InterfaceNotFoundError(LookupError):
@@ -50,6 +51,12 @@ def structure(name: str) -> Structure:
         if name not in _structures:
             raise InterfaceNotFoundError(f"the interface {name} does not exist")
     return _structures[name]
+
+
+def source(name: str) -> str | None:
+    """The text that defines `name`; None where it is but a part of a service or an action."""
+    structure(name)
+    return _texts.get(name)
 
 
 def closure(name: str) -> list[str]:
@@ -103,6 +110,7 @@ def _read(package: str, kind: str, short: str) -> None:
 def add_text(package: str, kind: str, short: str, text: str, origin: str) -> None:
     """Add the structures that an interface text defines."""
     name = f"{package}/{kind}/{short}"
+    _texts[name] = text
     if kind == "msg":
         [lines] = parse_sections(text, origin, 1)
         _add(parse_structure(name, lines, origin))

@@ -17,15 +17,16 @@ _NESTED, _STRING, _WSTRING, _BOUNDED_STRING, _BOUNDED_WSTRING = 1, 17, 18, 21, 2
 def type_hash(name: str) -> str:
     """The hash of the structure `name` (pkg/kind/Name), as "RIHS01_" and 64 hex digits."""
     description = {
-        "type_description": _describe(name),
-        "referenced_type_descriptions": [_describe(other) for other in closure(name)],
+        "type_description": describe(name),
+        "referenced_type_descriptions": [describe(other) for other in closure(name)],
     }
     text = json.dumps(description, separators=(", ", ": "))
     return "RIHS01_" + hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
-def _describe(name: str) -> dict[str, Any]:
+def describe(name: str) -> dict[str, Any]:
+    """One structure as its hash sees it: its name, and names and types of its fields."""
     fields = []
     for field in structure(name).wire_fields:
         if field.base in PRIMITIVES:

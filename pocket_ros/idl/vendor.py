@@ -5,7 +5,8 @@
 Message definitions come from the Jazzy store of `rosbags`, which has neither services, nor
 actions, nor default values. Defaults are listed here; services, actions and the packages that
 the store lacks stand in `pocket_ros/interfaces`, and this tool leaves them alone. Declarations
-of control_msgs and nav2_msgs are those of the Jazzy branches of these packages, without comments.
+of control_msgs and nav2_msgs are those of the Jazzy branches of these packages, without comments;
+nav_msgs/Goals is Kilted's.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 
 from pocket_ros.idl.catalog import BUNDLED
 
-_LEFT_OUT = {"actionlib_msgs", "rmw_dds_common", "rosbag2_interfaces"}
+_LEFT_OUT = {"rmw_dds_common", "rosbag2_interfaces"}
 _DEFAULTS = {
     "geometry_msgs/msg/Quaternion": {"x": "0", "y": "0", "z": "0", "w": "1"},
     "rcl_interfaces/msg/ParameterDescriptor": {"read_only": "false", "dynamic_typing": "false"},
     "sensor_msgs/msg/NavSatStatus": {"status": "-2"},
+    "type_description_interfaces/msg/FieldType": {"type_id": "0"},
 }
 _PLACEHOLDER = "structure_needs_at_least_one_member"
 

@@ -56,7 +56,7 @@ class OutputLine(NamedTuple):
     """A line that a process, or the launcher itself, has written."""
 
     process: str
-    """For example "furnace_node-3"; "launch" for the launcher's own lines."""
+    """For example "talker-3"; "launch" for the launcher's own lines."""
     stream: str
     """"stdout", "stderr" or "launch"."""
     text: str
@@ -76,7 +76,7 @@ class ProcessState:
     """A process of the launch; read it, the supervisor writes it."""
 
     name: str
-    """With its number: "furnace_node-3"."""
+    """With its number: "talker-3"."""
     spec: ProcessSpec
     pid: int | None = None
     returncode: int | None = None

@@ -10,28 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 from . import signals
 from .context import Context
-from .signals import SignalHandlerOptions
+from .parameter import Parameter
+from .signals import (
+    SignalHandlerOptions,
+    install_signal_handlers,
+    uninstall_signal_handlers,
+)
 from .task import Future
-from .utilities import get_default_context, get_rmw_implementation_identifier, ok
+from .utilities import (
+    get_default_context,
+    get_rmw_implementation_identifier,
+    ok,
+)
 
 if TYPE_CHECKING:
     from .executors import Executor
     from .node import Node
-    from .parameter import Parameter
 
 __all__ = [
+    "Context",
     "Future",
+    "Parameter",
+    "SignalHandlerOptions",
     "create_node",
     "get_default_context",
     "get_global_executor",
     "get_rmw_implementation_identifier",
     "init",
+    "install_signal_handlers",
     "ok",
     "shutdown",
     "spin",
     "spin_once",
     "spin_until_future_complete",
     "try_shutdown",
+    "uninstall_signal_handlers",
 ]
 
 _global_executor: Executor | None = None

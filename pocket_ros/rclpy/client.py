@@ -11,6 +11,8 @@ from zenoh import handlers
 from ..idl import CdrError, deserialize, serialize
 from ._core import wire
 from ._core.endpoint import Endpoint
+from ._core.graph import MATCH_POLL_SEC
+from ._core.matching import ServiceMatching
 from ._core.ready import Executable, Once
 from .exceptions import InvalidHandle, RCLError
 from .qos import QoSProfile
@@ -55,23 +57,22 @@ class Client(Executable):
             consolidation=zenoh.ConsolidationMode.NONE,
             timeout=query_timeout_sec,
         )
-        graph = node.context._live_graph()
-        self._matching = self._querier.declare_matching_listener(
-            handlers.Callback(graph.notify, indirect=False)
+        self._servers = ServiceMatching(
+            node, callback_group, wire.CLIENT, srv_name, self._endpoint.type_hash, qos
         )
         self._endpoint.announce()
 
     def call(self, request: Any, timeout_sec: float | None = None) -> Any:
         """Call and wait for the response; another thread must spin the node.
 
-        Raises TimeoutError after ``timeout_sec``, TypeError for a request of another type.
+        None after ``timeout_sec``. Raises TypeError for a request of another type.
         """
         event = threading.Event()
         future = self.call_async(request)
         future._add_wakeup(event.set)
         if not event.wait(timeout_sec):
             self.remove_pending_request(future)
-            raise TimeoutError
+            return None
         return future.result()
 
     def call_async(self, request: Any) -> Future[Any]:
@@ -149,15 +150,14 @@ class Client(Executable):
         """Return whether a call would reach a server now."""
         if not self.context.ok() or self._destroyed:
             return False
-        servers = self.context._live_graph().entities(wire.SERVICE, self.srv_name)
-        if not any(server.type_hash == self.srv_type._type_hash for server in servers):
+        if not self._servers.matched:
             return False
         status = self._querier.matching_status
         return bool(getattr(status, "matching", status))
 
     def wait_for_service(self, timeout_sec: float | None = None) -> bool:
         """Wait until a call would reach a server; False after ``timeout_sec`` or shutdown."""
-        return self.context._live_graph().wait(self.service_is_ready, timeout_sec)
+        return self.context._live_graph().wait(self.service_is_ready, timeout_sec, MATCH_POLL_SEC)
 
     @property
     def service_name(self) -> str:
@@ -168,7 +168,8 @@ class Client(Executable):
         """Withdraw the client; its calls stay without response."""
         if not self._destroyed:
             self._discard_items()
-            self._endpoint.withdraw(self._matching, self._querier)
+            self._servers.close()
+            self._endpoint.withdraw(self._querier)
 
     def __enter__(self) -> Client:
         return self

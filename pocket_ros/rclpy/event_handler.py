@@ -144,14 +144,19 @@ class EventHandler(Executable):
 
     def _happened(self, last_policy_kind: QoSPolicyKind | None = None, **counts: int) -> None:
         with LOCK:
-            values = self._values
-            if last_policy_kind is not None:
-                values["last_policy_kind"] = last_policy_kind
-            for name, amount in counts.items():
-                for field in (name, f"{name}_change"):
-                    values[field] = values.get(field, 0) + amount
-            if not self._items:
-                self._post_locked(None)
+            self._happened_locked(last_policy_kind, **counts)
+
+    def _happened_locked(
+        self, last_policy_kind: QoSPolicyKind | None = None, **counts: int
+    ) -> None:
+        values = self._values
+        if last_policy_kind is not None:
+            values["last_policy_kind"] = last_policy_kind
+        for name, amount in counts.items():
+            for field in (name, f"{name}_change"):
+                values[field] = values.get(field, 0) + amount
+        if not self._items:
+            self._post_locked(None)
 
     def _execute(self, data: Any) -> Any:
         with LOCK:
@@ -190,8 +195,8 @@ def _handlers(
 class SubscriptionEventCallbacks:
     """What to call when something happens to a subscription.
 
-    ``deadline`` is accepted and never called: this wire does not watch deadlines. ``liveliness``
-    follows the publishers' presence in the graph.
+    ``deadline`` counts from the first message on. ``liveliness`` follows the publishers' presence
+    in the graph and, where theirs is manual, their lease.
     """
 
     def __init__(
@@ -257,7 +262,7 @@ class SubscriptionEventCallbacks:
 class PublisherEventCallbacks:
     """What to call when something happens to a publisher.
 
-    ``deadline`` and ``liveliness`` are accepted and never called: this wire does not watch them.
+    ``deadline`` counts from the first message on; ``liveliness`` is lost only where it is manual.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -271,6 +272,13 @@ def get_logger_effective_level(name: str) -> LoggingSeverity:
             return level
         name = name.rpartition(".")[0]
     return _levels[""]
+
+
+def get_logging_directory() -> Path:
+    """Return where a ROS 2 of this machine writes its logs; pocket_ros writes none by itself."""
+    if os.environ.get("ROS_LOG_DIR"):
+        return Path(os.environ["ROS_LOG_DIR"]).expanduser()
+    return Path(os.environ.get("ROS_HOME") or "~/.ros").expanduser() / "log"
 
 
 def get_logging_severity_from_string(text: str) -> LoggingSeverity:

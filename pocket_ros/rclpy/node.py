@@ -40,7 +40,10 @@ from .subscription import Subscription
 from .time_source import TimeSource
 from .timer import Rate, Timer
 from .topic_endpoint_info import TopicEndpointInfo
+from .type_description_service import TypeDescriptionService
 from .utilities import get_default_context
+
+HIDDEN_NODE_PREFIX = "_"
 
 
 class NodeNameNonExistentError(Exception):
@@ -138,6 +141,7 @@ class Node:
             self._rclpy_parameter_service = ParameterService(self)
         if enable_logger_service:
             self._rclpy_logging_service = LoggingService(self)
+        self._rclpy_type_description_service = TypeDescriptionService(self)
 
     def _rclpy_show_as_in_rclpy(self) -> None:
         """Set the private names of rclpy that others' code reads. Nothing here depends on them."""
@@ -561,9 +565,26 @@ class Node:
         """Return a parameter, or the alternative where it has no value."""
         return self._rclpy_parameters.get_or(name, alternative_value)
 
-    def get_parameter_type(self, name: str) -> Parameter.Type:
-        """Return the type of a parameter."""
-        return self._rclpy_parameters.type_of(name)
+    def get_parameter_type(self, name: str) -> int | Parameter.Type:
+        """Return the number of a parameter's type; as rclpy, NOT_SET itself where undeclared."""
+        type_ = self._rclpy_parameters.type_of(name)
+        return type_.value if self.has_parameter(name) else type_
+
+    def get_parameter_types(self, names: list[str]) -> list[int | Parameter.Type]:
+        """Return the types of several parameters."""
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("All names must be instances of type str")
+        return [self.get_parameter_type(name) for name in names]
+
+    def list_parameters(self, prefixes: list[str], depth: int) -> Any:
+        """Return a ListParametersResult: names within ``depth`` levels of a prefix (0: any)."""
+        if not isinstance(prefixes, list) or not all(isinstance(p, str) for p in prefixes):
+            raise TypeError("The prefixes argument must be a list of str")
+        if not isinstance(depth, int):
+            raise TypeError("The depth must be instance of type int")
+        if depth < 0:
+            raise ValueError("The depth must be greater than or equal to zero")
+        return self._rclpy_parameters.listed(prefixes, depth)
 
     def get_parameters_by_prefix(self, prefix: str) -> dict[str, Parameter]:
         """Return the parameters below a prefix, by the rest of their names."""

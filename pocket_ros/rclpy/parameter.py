@@ -181,13 +181,14 @@ def parameter_dict_from_yaml_file(
     """Return what a YAML file sets: ``rcl_interfaces/msg/Parameter`` by name below ``namespace``.
 
     Of all its nodes, or of ``target_nodes`` (full names); of ``/**`` only with ``use_wildcard``.
-    Raises RuntimeError for a malformed file, and where nothing in it is meant.
+    Raises OSError for a file that cannot be read, RuntimeError for a malformed one and where
+    nothing in it is meant.
     """
-    from ._core.arguments import load_parameter_file
+    from ._core.arguments import read_parameter_file
 
     wanted = None if target_nodes is None else {f"/{name.strip('/')}" for name in target_nodes}
     values: dict[str, Any] = {}
-    for override in load_parameter_file(parameter_file):
+    for override in read_parameter_file(parameter_file):
         is_meant = (
             use_wildcard
             if override.pattern == "/**"

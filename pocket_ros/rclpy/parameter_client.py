@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..idl import load
+from ._core.graph import MATCH_POLL_SEC
 from .parameter import Parameter, parameter_dict_from_yaml_file
 from .qos import QoSProfile, qos_profile_parameter_events, qos_profile_services_default
 from .task import Future
@@ -76,7 +77,9 @@ class AsyncParameterClient:
 
     def wait_for_services(self, timeout_sec: float | None = None) -> bool:
         """Wait until all six services would answer; False after ``timeout_sec`` or shutdown."""
-        return self.node.context._live_graph().wait(self.services_are_ready, timeout_sec)
+        return self.node.context._live_graph().wait(
+            self.services_are_ready, timeout_sec, MATCH_POLL_SEC
+        )
 
     @staticmethod
     def _rclpy_call(client: Client, callback: Callback | None, **fields: Any) -> Future[Any]:

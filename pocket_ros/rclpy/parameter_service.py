@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..idl import load
 from .exceptions import ParameterNotDeclaredException, ParameterUninitializedException
-from .parameter import PARAMETER_SEPARATOR_STRING, Parameter
+from .parameter import Parameter
 from .qos import qos_profile_parameters
 
 if TYPE_CHECKING:
@@ -57,24 +57,16 @@ class ParameterService:
 
     def _get_types(self, request: Any, response: Any) -> Any:
         try:
-            response.types = [self._node.get_parameter_type(name).value for name in request.names]
+            response.types = [
+                self._node._rclpy_parameters.type_of(name).value for name in request.names
+            ]
         except ParameterNotDeclaredException as error:
             response.types = []
             self._warn("get types of", error)
         return response
 
     def _list(self, request: Any, response: Any) -> Any:
-        found: list[str] = []
-        prefixes: list[str] = []
-        for name in self._node._rclpy_parameters.names():
-            if not _is_listed(name, list(request.prefixes), request.depth):
-                continue
-            found.append(name)
-            prefix, separator, _ = name.rpartition(PARAMETER_SEPARATOR_STRING)
-            if separator and prefix not in prefixes:
-                prefixes.append(prefix)
-        response.result.names = found
-        response.result.prefixes = prefixes
+        response.result = self._node._rclpy_parameters.listed(list(request.prefixes), request.depth)
         return response
 
     def _set(self, request: Any, response: Any) -> Any:
@@ -93,21 +85,3 @@ class ParameterService:
 
     def _warn(self, what: str, error: Exception) -> None:
         self._node.get_logger().warning(f"Failed to {what} parameters: {error}")
-
-
-def _is_listed(name: str, prefixes: list[str], depth: int) -> bool:
-    """Return whether a parameter is within ``depth`` levels of a prefix (0: any depth)."""
-
-    def shallow(rest: str) -> bool:
-        return not depth or rest.count(PARAMETER_SEPARATOR_STRING) < depth
-
-    if not prefixes:
-        return shallow(name)
-    return any(
-        name == prefix
-        or (
-            name.startswith(prefix + PARAMETER_SEPARATOR_STRING)
-            and shallow(name[len(prefix) + 1 :])
-        )
-        for prefix in prefixes
-    )

@@ -11,10 +11,19 @@ from zenoh import ext
 from ..idl import serialize
 from ._core import wire
 from ._core.endpoint import Endpoint
+from ._core.liveliness import own_lease
 from ._core.matching import Matching
-from .event_handler import EventHandler, PublisherEventCallbacks
+from ._core.watches import Deadline
+from .event_handler import EventHandler, PublisherEventCallbacks, QoSPublisherEventType
 from .exceptions import InvalidHandle, RCLError
-from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from .qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    has_manual_lease,
+    is_limited,
+)
 
 if TYPE_CHECKING:
     from .callback_groups import CallbackGroup
@@ -84,7 +93,27 @@ class Publisher(Generic[MsgT]):
             qos,
             self.event_handlers,
         )
+        self._rclpy_has_lease = has_manual_lease(qos)
+        self._rclpy_lease = own_lease(
+            self._rclpy_handler(QoSPublisherEventType.RCL_PUBLISHER_LIVELINESS_LOST),
+            node._rclpy_inbox,
+            qos,
+        )
+        late = self._rclpy_handler(QoSPublisherEventType.RCL_PUBLISHER_OFFERED_DEADLINE_MISSED)
+        self._rclpy_deadline = None
+        if late is not None and is_limited(qos.deadline):
+            self._rclpy_deadline = Deadline(
+                node._rclpy_inbox,
+                qos.deadline.nanoseconds,
+                lambda count: late._happened_locked(total_count=count),
+            )
+        self._rclpy_watches = [
+            w for w in (self._rclpy_lease, self._rclpy_deadline) if w is not None
+        ]
         self._rclpy_endpoint.announce()
+
+    def _rclpy_handler(self, event_type: QoSPublisherEventType) -> EventHandler | None:
+        return next((h for h in self.event_handlers if h.event_type is event_type), None)
 
     def publish(self, msg: MsgT | bytes) -> None:
         """Send a message, or one that is serialised already.
@@ -99,6 +128,8 @@ class Publisher(Generic[MsgT]):
             raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
         if self._rclpy_destroyed:
             raise InvalidHandle(f"the publisher of {self.topic} was destroyed")
+        for watch in self._rclpy_watches:
+            watch.note()
         gid = self._rclpy_endpoint.gid
         with self._rclpy_lock:
             self._rclpy_sequence_number += 1
@@ -127,7 +158,16 @@ class Publisher(Generic[MsgT]):
         return self.topic
 
     def assert_liveliness(self) -> None:
-        """Exists for rclpy's sake: tokens tell who is alive."""
+        """Say that it is alive, where that is not automatic: within each lease, or publish."""
+        if not self._rclpy_has_lease or self._rclpy_destroyed:
+            return
+        if self._rclpy_lease is not None:
+            self._rclpy_lease.note()
+        endpoint = self._rclpy_endpoint
+        try:
+            endpoint.session.put(wire.assertion_key(endpoint.key, endpoint.gid), b"")
+        except zenoh.ZError as error:
+            raise RCLError(f"Failed to assert liveliness on {self.topic}: {error}") from error
 
     def wait_for_all_acked(self, timeout: Any = None) -> bool:
         """Return True: this wire has no acknowledgements (rmw_zenoh says the same)."""
@@ -138,6 +178,8 @@ class Publisher(Generic[MsgT]):
         if not self._rclpy_destroyed:
             self._rclpy_destroyed = True
             self._rclpy_matching.close()
+            for watch in self._rclpy_watches:
+                watch.close()
             self._rclpy_endpoint.withdraw(self._rclpy_publisher)
 
     def __enter__(self) -> Publisher[MsgT]:

@@ -33,6 +33,9 @@ class _Policy(IntEnum):
         return cls[name.upper()].value
 
 
+QoSPolicyEnum = _Policy
+
+
 class QoSPolicyKind(IntEnum):
     """The policies themselves, as events name them."""
 
@@ -129,10 +132,10 @@ class QoSProfile:
         self.depth = kwargs.get("depth", 0)
         self.reliability = kwargs.get("reliability", ReliabilityPolicy.RELIABLE)
         self.durability = kwargs.get("durability", DurabilityPolicy.VOLATILE)
-        self.lifespan = kwargs.get("lifespan", Infinite)
-        self.deadline = kwargs.get("deadline", Infinite)
-        self.liveliness = kwargs.get("liveliness", LivelinessPolicy.AUTOMATIC)
-        self.liveliness_lease_duration = kwargs.get("liveliness_lease_duration", Infinite)
+        self.lifespan = kwargs.get("lifespan", Duration())
+        self.deadline = kwargs.get("deadline", Duration())
+        self.liveliness = kwargs.get("liveliness", LivelinessPolicy.SYSTEM_DEFAULT)
+        self.liveliness_lease_duration = kwargs.get("liveliness_lease_duration", Duration())
         self.avoid_ros_namespace_conventions = kwargs.get("avoid_ros_namespace_conventions", False)
 
     def __eq__(self, other: object) -> bool:
@@ -217,11 +220,6 @@ qos_profile_best_available = QoSProfile(
     durability=DurabilityPolicy.BEST_AVAILABLE,
     liveliness=LivelinessPolicy.BEST_AVAILABLE,
 )
-qos_profile_rosout_default = QoSProfile(
-    depth=1000,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    lifespan=Duration(seconds=10),
-)
 
 
 class QoSPresetProfiles(Enum):
@@ -263,6 +261,18 @@ def _is_shorter(requested: Duration, offered: Duration) -> bool:
     )
 
 
+def is_limited(duration: Duration) -> bool:
+    """Return whether a deadline, lifespan or lease ever ends; zero stands for never."""
+    return 0 < duration.nanoseconds < Infinite.nanoseconds
+
+
+def has_manual_lease(qos: QoSProfile) -> bool:
+    """Return whether a publisher must assert that it is alive."""
+    return qos.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC and is_limited(
+        qos.liveliness_lease_duration
+    )
+
+
 def incompatibilities(
     publisher_qos: QoSProfile, subscription_qos: QoSProfile
 ) -> list[tuple[QoSPolicyKind, str]]:
@@ -301,7 +311,13 @@ def incompatibilities(
     return [(kind, sentence) for kind, sentence, broken in rules if broken]
 
 
-_UNSETTLED = ("SYSTEM_DEFAULT", "UNKNOWN", "BEST_AVAILABLE")
+_UNSETTLED = ("SYSTEM_DEFAULT", "UNKNOWN")
+# The least that may be offered, and the most that may be requested.
+_LEAST_AND_MOST = {
+    "reliability": (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE),
+    "durability": (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL),
+    "liveliness": (LivelinessPolicy.AUTOMATIC, LivelinessPolicy.MANUAL_BY_TOPIC),
+}
 
 
 def qos_check_compatible(
@@ -312,15 +328,21 @@ def qos_check_compatible(
     if problems:
         text = "".join(f"ERROR: {sentence};" for _, sentence in problems)
         return QoSCompatibility.ERROR, text
-    unsettled = [
-        f"WARNING: {name} of the {end} is {policy.name.lower()};"
-        for end, qos in (("publisher", publisher_qos), ("subscription", subscription_qos))
-        for name in ("reliability", "durability", "liveliness")
-        if (policy := getattr(qos, name)).name in _UNSETTLED
-    ]
-    if unsettled:
-        return QoSCompatibility.WARNING, "".join(unsettled)
-    return QoSCompatibility.OK, ""
+    doubts = "".join(
+        f"WARNING: Publisher {name} is {offered.name.lower()} and subscription {name} is "
+        f"{requested.name.lower()};"
+        for name, (least, most) in _LEAST_AND_MOST.items()
+        for offered, requested in [(getattr(publisher_qos, name), getattr(subscription_qos, name))]
+        if _is_doubtful(offered, requested, least, most)
+    )
+    return (QoSCompatibility.WARNING, doubts) if doubts else (QoSCompatibility.OK, "")
+
+
+def _is_doubtful(offered: Any, requested: Any, least: Any, most: Any) -> bool:
+    """Return whether a policy that is not settled might turn out incompatible."""
+    if offered.name in _UNSETTLED:
+        return requested.name in _UNSETTLED or requested is most
+    return offered is least and requested.name in _UNSETTLED
 
 
 def best_available(qos: QoSProfile, offered: Sequence[QoSProfile] | None) -> QoSProfile:

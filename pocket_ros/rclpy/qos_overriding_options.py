@@ -31,11 +31,17 @@ class InvalidQosOverridesError(Exception):
     """The callback of the options refused what the parameters made of a QoS."""
 
 
+def __getattr__(name: str) -> Any:
+    if name == "QosCallbackResult":
+        return load("rcl_interfaces/msg/SetParametersResult")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class QoSOverridingOptions:
     """Which policies get a parameter ``qos_overrides.<topic>.<publisher|subscription>.<policy>``.
 
     ``entity_id`` tells several endpoints of one topic apart. ``callback`` judges the QoS that
-    comes out: false refuses it.
+    comes out: it returns a :data:`QosCallbackResult`, which may refuse it.
     """
 
     def __init__(
@@ -83,11 +89,13 @@ def overridden(
             kind, _declared(node, f"{prefix}.{policy}", _to_parameter(kind, getattr(qos, policy)))
         )
     qos = qos._replaced(**changes)
-    if options.callback is not None and not options.callback(qos):
-        raise InvalidQosOverridesError(
-            f"the QoS overrides for the {end} of '{topic}' with id '{options.entity_id}' "
-            "are not valid"
-        )
+    if options.callback is not None:
+        result = options.callback(qos)
+        if not result.successful:
+            raise InvalidQosOverridesError(
+                f"Provided QoS overrides for {end} `{topic}` with id `{options.entity_id}`, "
+                f"are not valid: {result.reason}"
+            )
     return qos
 
 

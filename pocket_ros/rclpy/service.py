@@ -13,6 +13,7 @@ from zenoh import handlers
 from ..idl import CdrError, deserialize, serialize
 from ._core import wire
 from ._core.endpoint import Endpoint
+from ._core.matching import ServiceMatching
 from ._core.ready import Executable, Once
 from .qos import QoSProfile
 
@@ -53,6 +54,9 @@ class ServiceServer(Executable):
         self._handle = handle
         self._complain = Once(node.get_logger().error)
         self._endpoint = Endpoint(node, wire.SERVICE, srv_name, srv_type, qos)
+        self._matching = ServiceMatching(
+            node, callback_group, wire.SERVICE, srv_name, self._endpoint.type_hash, qos
+        )
         self._queryable = self._endpoint.session.declare_queryable(
             self._endpoint.key,
             handlers.Callback(self._post, indirect=False),
@@ -68,6 +72,9 @@ class ServiceServer(Executable):
                 query,
                 wire.unpack_attachment(b"" if attachment is None else attachment.to_bytes()),
             )
+            if header.attachment.gid in self._matching.unheard:
+                header.drop()
+                return None
             request = deserialize(
                 b"" if payload is None else payload.to_bytes(), self.srv_type.Request
             )
@@ -83,6 +90,8 @@ class ServiceServer(Executable):
             if not isinstance(response, self.srv_type.Response):
                 raise TypeError(f"Expected {self.srv_type.Response}, got {type(response)}")
             number, _, gid = header.attachment
+            if gid in self._matching.unanswered:
+                return
             header.query.reply(
                 self._endpoint.key,
                 serialize(response),
@@ -100,6 +109,7 @@ class ServiceServer(Executable):
         if not self._destroyed:
             for query in self._discard_items():
                 query.drop()
+            self._matching.close()
             self._endpoint.withdraw(self._queryable)
 
 

@@ -16,8 +16,9 @@ from ._core import wire
 from ._core.endpoint import Endpoint
 from ._core.matching import LossCounter, Matching
 from ._core.ready import Executable, Once
+from ._core.watches import Deadline
 from .event_handler import EventHandler, QoSSubscriptionEventType, SubscriptionEventCallbacks
-from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, is_limited
 
 if TYPE_CHECKING:
     from .callback_groups import CallbackGroup
@@ -108,15 +109,18 @@ class Subscription(Executable, Generic[MsgT]):
             if event_callbacks is None
             else event_callbacks.create_event_handlers(callback_group, self, topic)
         )
-        losses = QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
-        self._losses = next(
-            (
-                LossCounter(handler)
-                for handler in self.event_handlers
-                if handler.event_type is losses
-            ),
-            None,
-        )
+        handlers_by_type = {handler.event_type: handler for handler in self.event_handlers}
+        kinds = QoSSubscriptionEventType
+        loses = handlers_by_type.get(kinds.RCL_SUBSCRIPTION_MESSAGE_LOST)
+        self._losses = None if loses is None else LossCounter(loses)
+        late = handlers_by_type.get(kinds.RCL_SUBSCRIPTION_REQUESTED_DEADLINE_MISSED)
+        self._deadline = None
+        if late is not None and is_limited(qos.deadline):
+            self._deadline = Deadline(
+                node._rclpy_inbox,
+                qos.deadline.nanoseconds,
+                lambda count: late._happened_locked(total_count=count),
+            )
         # Before the first message comes, it must be known whose messages are withheld.
         self._matching = Matching(
             node.context._live_graph(),
@@ -126,6 +130,17 @@ class Subscription(Executable, Generic[MsgT]):
             qos,
             self.event_handlers,
         )
+        # Tells who is alive: liveliness that is asserted, and messages too, which assert it.
+        self._alive = self._matching.alive
+        self._assertions = (
+            None
+            if self._alive is None
+            else self._endpoint.session.declare_subscriber(
+                wire.assertion_key(self._endpoint.key),
+                handlers.Callback(self._on_assertion, indirect=False),
+            )
+        )
+        self._looks_at_attachments = self._losses is not None or self._alive is not None
         self._subscriber = declare_subscriber(self._endpoint, qos, self._on_sample)
         self._endpoint.announce()
 
@@ -146,7 +161,7 @@ class Subscription(Executable, Generic[MsgT]):
 
     def _on_sample(self, sample: Any) -> None:
         attachment = sample.attachment
-        if (self._matching.withheld or self._losses is not None) and attachment is not None:
+        if (self._matching.withheld or self._looks_at_attachments) and attachment is not None:
             # An attachment that cannot be read is complained of where messages are.
             with contextlib.suppress(ValueError):
                 meta = wire.unpack_attachment(attachment.to_bytes())
@@ -154,7 +169,17 @@ class Subscription(Executable, Generic[MsgT]):
                     return
                 if self._losses is not None:
                     self._losses.note(meta)
+                if self._alive is not None:
+                    self._alive.asserted(meta.gid)
+        if self._deadline is not None:
+            self._deadline.note()
         self._post((sample.payload, attachment, time.time_ns()))
+
+    def _on_assertion(self, sample: Any) -> None:
+        with contextlib.suppress(ValueError):
+            gid = bytes.fromhex(str(sample.key_expr).rpartition("/")[2])
+            if self._alive is not None:
+                self._alive.asserted(gid)
 
     def _execute(self, data: Any) -> Any:
         payload, attachment, received_ns = data
@@ -192,7 +217,9 @@ class Subscription(Executable, Generic[MsgT]):
         if not self._destroyed:
             self._discard_items()
             self._matching.close()
-            self._endpoint.withdraw(self._subscriber)
+            if self._deadline is not None:
+                self._deadline.close()
+            self._endpoint.withdraw(self._subscriber, self._assertions)
 
     def __enter__(self) -> Subscription[MsgT]:
         return self

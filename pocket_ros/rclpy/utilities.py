@@ -47,6 +47,11 @@ def get_rmw_implementation_identifier() -> str:
     return "rmw_zenoh_cpp"
 
 
+def get_available_rmw_implementations() -> set[str]:
+    """Return the names of all middlewares: there is one."""
+    return {get_rmw_implementation_identifier()}
+
+
 def timeout_sec_to_nsec(timeout_sec: float | None) -> int:
     """Convert seconds to nanoseconds; None and negative mean for ever, -1."""
     if timeout_sec is None or timeout_sec < 0:

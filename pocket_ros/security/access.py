@@ -23,7 +23,7 @@ _ALL_MESSAGES = [
     "declare_liveliness_subscriber",
 ]
 # "**" does not reach into chunks that begin with "@".
-_EVERY_KEY = ["**", "**/@adv/**", "@ros2_lv/**", "@/**"]
+_EVERY_KEY = ["**", "**/@adv/**", "**/@alive/**", "@ros2_lv/**", "@/**"]
 Json = dict[str, Any]
 
 
@@ -68,6 +68,10 @@ def _restricted(policy: Policy, domain_id: int) -> list[Json]:
         """Where publishers keep their last messages for late joiners."""
         return [f"{key[: -len('/**')]}/@adv/**" for key in keys(names)]
 
+    def assertions(names: Iterable[str]) -> list[str]:
+        """Where publishers with manual liveliness say that they are alive."""
+        return [f"{key[: -len('/**')]}/@alive/**" for key in keys(names)]
+
     publishes = {name for node in policy.nodes for name in node.publishes}
     subscribes = {name for node in policy.nodes for name in node.subscribes}
     services = {name for node in policy.nodes for name in node.services}
@@ -75,8 +79,14 @@ def _restricted(policy: Policy, domain_id: int) -> list[Json]:
     graph = [f"@ros2_lv/{domain_id}/**"]
     tokens = [token for node in policy.nodes for token in _tokens(node, domain_id)]
     rules = [
-        _rule(_IN, ["put", "delete"], keys(publishes) + advanced(publishes)),
-        _rule(_OUT, ["declare_subscriber"], keys(publishes) + advanced(publishes)),
+        _rule(
+            _IN, ["put", "delete"], keys(publishes) + advanced(publishes) + assertions(publishes)
+        ),
+        _rule(
+            _OUT,
+            ["declare_subscriber"],
+            keys(publishes) + advanced(publishes) + assertions(publishes),
+        ),
         # What is asked for below @adv is answered with the messages' own key.
         _rule(_IN, ["reply"], keys(publishes)),
         _rule(_IN, ["declare_queryable", "reply", "liveliness_token"], advanced(publishes)),
@@ -85,8 +95,16 @@ def _restricted(policy: Policy, domain_id: int) -> list[Json]:
             ["query", "liveliness_token", "liveliness_query", "declare_liveliness_subscriber"],
             advanced(publishes),
         ),
-        _rule(_IN, ["declare_subscriber"], keys(subscribes) + advanced(subscribes)),
-        _rule(_OUT, ["put", "delete"], keys(subscribes) + advanced(subscribes)),
+        _rule(
+            _IN,
+            ["declare_subscriber"],
+            keys(subscribes) + advanced(subscribes) + assertions(subscribes),
+        ),
+        _rule(
+            _OUT,
+            ["put", "delete"],
+            keys(subscribes) + advanced(subscribes) + assertions(subscribes),
+        ),
         _rule(
             _IN,
             ["query", "liveliness_token", "liveliness_query", "declare_liveliness_subscriber"],

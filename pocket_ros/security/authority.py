@@ -1,4 +1,4 @@
-"""The folder of a lab's authority: its key, its policies and the files for every machine.
+"""The folder of an authority: its key, its policies and the files for every machine.
 
     authority/ca.key        stays here, on a machine that instruments cannot reach
     authority/ca.crt

@@ -1,4 +1,4 @@
-"""`pocket-ros security`: make and renew the certificates and policies of a lab."""
+"""`pocket-ros security`: make and renew the certificates and policies."""
 
 from __future__ import annotations
 

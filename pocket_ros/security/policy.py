@@ -1,11 +1,11 @@
 """What an enclave may do: a small YAML file, read once into values.
 
     nodes:
-      /lab/diffractometer:
+      /cell/scanner:
         publishes: [~/state]
         subscribes: [/clock]
         services: [~/reset]          # that it offers
-        clients: [/lab/store/put]    # services that it calls
+        clients: [/cell/store/put]   # services that it calls
         actions: [~/measure]         # that it offers
         action_clients: []           # that it sends goals to
         parameters: true             # its parameter services and events; true unless said
@@ -104,7 +104,7 @@ def _parse_node(full_name: Any, entry: Any, origin: str) -> NodePolicy:
 
     where = f"{origin}: node {full_name}"
     if not isinstance(full_name, str) or not full_name.startswith("/"):
-        raise SecurityError(f"{where}: a node needs its full name, as /lab/diffractometer")
+        raise SecurityError(f"{where}: a node needs its full name, as /cell/scanner")
     if not isinstance(entry, dict):
         raise SecurityError(f"{where}: expected 'publishes:', 'subscribes:' and so on")
     known = (*_LISTS, *_FLAGS)

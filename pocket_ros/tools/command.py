@@ -244,10 +244,12 @@ def require_node(node: Any, name: str, longest_s: float = 1.0) -> str:
 def await_subscribers(node: Any, publisher: Any) -> None:
     """Wait, not for long, until zenoh would deliver a message to those whom the graph shows."""
 
+    from pocket_ros.rclpy._core.graph import MATCH_POLL_SEC
+
     # The graph may know of a subscriber before its declaration has come: then nothing is sent.
     def reaches() -> bool:
         status = publisher._rclpy_publisher.matching_status
         return bool(getattr(status, "matching", status))
 
     with contextlib.suppress(AttributeError):
-        node.context._live_graph().wait(reaches, _MATCH_S)
+        node.context._live_graph().wait(reaches, _MATCH_S, MATCH_POLL_SEC)

@@ -7,6 +7,7 @@ and only here, is decided which one that is. A real ROS 2, where there is one, a
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import queue
@@ -160,6 +161,10 @@ class Ros:
             assert not thread.is_alive(), "an executor did not end after shutdown"
         for node in self._nodes:
             node.destroy_node()
+        # A node of rclpy does not destroy its action servers: the next test must not meet them.
+        self._executors.clear()
+        self._nodes.clear()
+        gc.collect()
 
 
 @pytest.fixture

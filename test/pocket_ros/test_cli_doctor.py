@@ -214,7 +214,7 @@ class TestCertificates:
         override = f'transport/link/tls/root_ca_certificate_base64="{trusted}"'
         told = examine({**environ, "ZENOH_CONFIG_OVERRIDE": override}, ["certificates", "tls"])
         assert "The router does not accept this machine's certificate" in told
-        assert "files of two labs are mixed up" in told
+        assert "files of two authorities are mixed up" in told
 
     def test_an_expired_certificate_is_named(self, lab, examine, monkeypatch, tmp_path):
         from pocket_ros.security import authority

@@ -8,9 +8,10 @@ import pytest
 from rcl_interfaces.msg import Log, LoggerLevel
 from rcl_interfaces.srv import GetLoggerLevels, SetLoggerLevels
 from rclpy.logging import LoggingSeverity
-from rclpy.qos import qos_profile_rosout_default
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
 DEADLINE_SEC = 20.0
+LATCHED = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def listen(ros, texts):
@@ -20,7 +21,7 @@ def listen(ros, texts):
         Log,
         "/rosout",
         lambda log: texts.put(log.msg) if log.name.startswith("talker") else None,
-        qos_profile_rosout_default,
+        LATCHED,
     )
     ros.spin(listener)
     return listener
@@ -38,7 +39,7 @@ def test_logs_reach_a_listener_that_comes_later(ros):
         if log.name == "lab.talker":
             heard.put(log)
 
-    listener.create_subscription(Log, "/rosout", note, qos_profile_rosout_default)
+    listener.create_subscription(Log, "/rosout", note, LATCHED)
     ros.spin(listener)
     logs = [heard.get(timeout=DEADLINE_SEC) for _ in range(2)]
     told = [(log.level, log.msg) for log in logs]

@@ -34,6 +34,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.parameter_event_handler import ParameterEventHandler
 
 DEADLINE_SEC = 20.0
+PARAMETERS_OF_EVERY_NODE = ("use_sim_time", "start_type_description_service")
 
 YAML = """
 /**:
@@ -81,8 +82,7 @@ def values(name, namespace):
     )
     found = {key: parameter.value for key, parameter in node.get_parameters_by_prefix("").items()}
     node.destroy_node()
-    del found["use_sim_time"]
-    return found
+    return {key: value for key, value in found.items() if key not in PARAMETERS_OF_EVERY_NODE}
 
 
 def test_files_reach_the_nodes_that_their_patterns_mean(files):
@@ -100,8 +100,9 @@ def test_files_reach_the_nodes_that_their_patterns_mean(files):
         "everywhere": 1,
         "overridden": "first",
         "doses": [0.5, 1.0],
-        "late": 7,
     }
+    # A node's name on the command line has no namespace.
+    assert values("dispenser", "")["late"] == 7
     assert values("other", "")["mine"] is False
 
 
@@ -272,6 +273,35 @@ def test_services_list_get_describe_and_set(ros, node):
     assert node.get_parameter("name").value == "y"
 
 
+def test_node_lists_its_parameters_by_prefix_and_depth(node):
+    node.declare_parameters("", [("a.b.c", 1), ("a.d", 2.0), ("e", "x")])
+
+    def listed(*asked):
+        result = node.list_parameters(*asked)
+        return sorted(set(result.names) - set(PARAMETERS_OF_EVERY_NODE)), list(result.prefixes)
+
+    assert listed([], 0) == (["a.b.c", "a.d", "e"], ["a.b", "a"])
+    assert listed([], 1) == (["e"], [])
+    assert listed([], 2) == (["a.d", "e"], ["a"])
+    assert listed(["a"], 1) == (["a.d"], ["a"])
+    assert listed(["a", "e"], 0) == (["a.b.c", "a.d", "e"], ["a.b", "a"])
+    for wrong, error in ((("a",), TypeError), ([1], TypeError)):
+        with pytest.raises(error):
+            node.list_parameters(wrong, 0)
+    with pytest.raises(ValueError):
+        node.list_parameters([], -1)
+
+
+def test_node_tells_the_types_of_its_parameters(ros, node):
+    node.declare_parameters("", [("a", 1), ("b", 2.0)])
+    types = node.get_parameter_types(["a", "b"])
+    assert types == [ParameterType.PARAMETER_INTEGER, ParameterType.PARAMETER_DOUBLE]
+    with pytest.raises(ParameterNotDeclaredException):
+        node.get_parameter_types(["a", "unknown"])
+    liberal = ros.node("liberal", allow_undeclared_parameters=True)
+    assert liberal.get_parameter_types(["unknown"]) == [Parameter.Type.NOT_SET]
+
+
 def test_changes_are_announced(ros, node):
     watcher = ros.node("watcher")
     events = queue.Queue()
@@ -345,7 +375,7 @@ def test_client_loads_a_file(ros, node, remote, tmp_path):
     outcomes = ros.result(remote.load_parameter_file(str(path))).results
     assert [outcome.successful for outcome in outcomes] == [True, True]
     assert (node.get_parameter("speed").value, node.get_parameter("gains.p").value) == (7.5, 4)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(FileNotFoundError):
         remote.load_parameter_file(str(tmp_path / "missing.yaml"))
 
 

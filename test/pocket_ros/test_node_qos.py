@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import signal
+import sys
 
 import pytest
 from rcl_interfaces.msg import Log
@@ -18,11 +20,15 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
     qos_check_compatible,
-    qos_profile_rosout_default,
     qos_profile_sensor_data,
 )
-from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
+from rclpy.qos_overriding_options import (
+    InvalidQosOverridesError,
+    QosCallbackResult,
+    QoSOverridingOptions,
+)
 from std_msgs.msg import String
+from std_srvs.srv import SetBool
 
 DEADLINE_SEC = 20.0
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -189,6 +195,141 @@ def test_publisher_of_another_process_that_dies_is_told(ros, peer):
     assert matched.get(timeout=DEADLINE_SEC).current_count == 0
 
 
+def until(events, holds):
+    """Return the first event that is as wanted."""
+    while not holds(event := events.get(timeout=DEADLINE_SEC)):
+        pass
+    return event
+
+
+def test_both_ends_are_told_of_every_deadline_that_is_missed(ros, dds_rules):
+    node = ros.node("both")
+    offered, requested, received = queue.Queue(), queue.Queue(), queue.Queue()
+    node.create_subscription(
+        String,
+        "x",
+        received.put,
+        QoSProfile(depth=10, deadline=within(0.2)),
+        event_callbacks=SubscriptionEventCallbacks(deadline=requested.put),
+    )
+    publisher = node.create_publisher(
+        String,
+        "x",
+        QoSProfile(depth=10, deadline=within(0.1)),
+        event_callbacks=PublisherEventCallbacks(deadline=offered.put),
+    )
+    ros.meet(publisher)
+    publisher.publish(String())
+    ros.spin(node)
+    received.get(timeout=DEADLINE_SEC)
+    for events in (offered, requested):
+        total = 0
+        while total < 3:
+            event = events.get(timeout=DEADLINE_SEC)
+            assert event.total_count == total + event.total_count_change
+            assert event.total_count_change > 0
+            total = event.total_count
+
+
+def test_publisher_that_asserts_too_late_is_not_alive_until_it_asserts_again(ros, dds_rules):
+    manual = QoSProfile(
+        depth=10,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=within(0.5),
+    )
+    listener, talker = ros.node("listener"), ros.node("talker")
+    changes, losses, received = queue.Queue(), queue.Queue(), queue.Queue()
+    listener.create_subscription(
+        String,
+        "x",
+        received.put,
+        manual,
+        event_callbacks=SubscriptionEventCallbacks(liveliness=changes.put),
+    )
+    publisher = talker.create_publisher(
+        String, "x", manual, event_callbacks=PublisherEventCallbacks(liveliness=losses.put)
+    )
+    ros.meet(publisher)
+    ros.spin(listener)
+    ros.spin(talker)
+    for assertion in (publisher.assert_liveliness, lambda: publisher.publish(String())):
+        assertion()
+        until(changes, lambda c: (c.alive_count, c.not_alive_count) == (1, 0))
+        until(changes, lambda c: (c.alive_count, c.not_alive_count) == (0, 1))
+        assert losses.get(timeout=DEADLINE_SEC).total_count_change == 1
+    received.get(timeout=DEADLINE_SEC)
+    assert talker.destroy_publisher(publisher)
+    until(changes, lambda c: (c.alive_count, c.not_alive_count) == (0, 0))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
+def test_publisher_whose_process_stands_still_is_not_alive(ros, dds_rules, peer):
+    changes = queue.Queue()
+    node = ros.node("listener")
+    node.create_subscription(
+        String,
+        "x",
+        lambda message: None,
+        QoSProfile(
+            depth=10,
+            liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+            liveliness_lease_duration=within(1),
+        ),
+        event_callbacks=SubscriptionEventCallbacks(liveliness=changes.put),
+    )
+    ros.spin(node)
+    other = peer("""
+        import rclpy
+        from rclpy.duration import Duration
+        from rclpy.qos import LivelinessPolicy, QoSProfile
+        from std_msgs.msg import String
+        rclpy.init()
+        node = rclpy.create_node("talker")
+        qos = QoSProfile(
+            depth=10,
+            liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+            liveliness_lease_duration=Duration(seconds=1),
+        )
+        publisher = node.create_publisher(String, "x", qos)
+        node.create_timer(0.1, lambda: publisher.publish(String()))
+        rclpy.spin(node)
+    """)
+    until(changes, lambda c: (c.alive_count, c.not_alive_count) == (1, 0))
+    other.process.send_signal(signal.SIGSTOP)
+    until(changes, lambda c: (c.alive_count, c.not_alive_count) == (0, 1))
+    other.process.send_signal(signal.SIGCONT)
+    until(changes, lambda c: (c.alive_count, c.not_alive_count) == (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("served", "asked"),
+    [
+        pytest.param(RELIABLE, BEST_EFFORT, id="careless-client"),
+        pytest.param(RELIABLE, LATCHED, id="latched-client"),
+        pytest.param(LATCHED, RELIABLE, id="volatile-client"),
+    ],
+)
+def test_service_and_client_of_different_qos_do_not_meet(ros, dds_rules, served, asked):
+    node = ros.node("both")
+    heard = queue.Queue()
+
+    def answer(request, response):
+        heard.put(request.data)
+        return response
+
+    node.create_service(SetBool, "switch", answer, qos_profile=served)
+    stranger = node.create_client(SetBool, "switch", qos_profile=asked)
+    friend = node.create_client(SetBool, "switch", qos_profile=served)
+    ros.spin(node)
+    assert friend.wait_for_service(DEADLINE_SEC)
+    assert not stranger.service_is_ready()
+    unanswered = stranger.call_async(SetBool.Request(data=False))
+    ros.result(friend.call_async(SetBool.Request(data=True)))
+    # DDS lets a request pass whose response it withholds.
+    until(heard, lambda data: data)
+    assert not unanswered.done()
+
+
 def test_without_a_callback_both_ends_warn(ros, dds_rules):
     listener, node = ros.node("listener"), ros.node("both")
     warnings = queue.Queue()
@@ -197,13 +338,13 @@ def test_without_a_callback_both_ends_warn(ros, dds_rules):
         if log.name == "both" and log.level == Log.WARN and "RELIABILITY" in log.msg:
             warnings.put(log.msg)
 
-    listener.create_subscription(Log, "/rosout", note, qos_profile_rosout_default)
+    listener.create_subscription(Log, "/rosout", note, LATCHED)
     node.create_publisher(String, "careless", BEST_EFFORT)
     node.create_subscription(String, "careless", lambda message: None, RELIABLE)
     ros.spin(listener)
     ros.spin(node)
     told = [warnings.get(timeout=DEADLINE_SEC) for _ in range(2)]
-    assert all("/careless" in text for text in told)
+    assert all("careless" in text for text in told)
 
 
 def test_best_available_takes_what_is_offered(ros):
@@ -231,9 +372,26 @@ def test_incompatible_profiles_are_found_beforehand(dds_rules, offered, requeste
 
 
 def test_compatible_profiles_are_found_beforehand(dds_rules):
-    assert qos_check_compatible(LATCHED, BEST_EFFORT) == (QoSCompatibility.OK, "")
-    unsettled = QoSPresetProfiles.SYSTEM_DEFAULT.value
-    assert qos_check_compatible(unsettled, RELIABLE)[0] == QoSCompatibility.WARNING
+    settled = QoSProfile(depth=10, liveliness=LivelinessPolicy.AUTOMATIC)
+    assert qos_check_compatible(settled, settled) == (QoSCompatibility.OK, "")
+    system = QoSPresetProfiles.SYSTEM_DEFAULT.value
+    weakest = QoSProfile(
+        depth=10,
+        reliability=ReliabilityPolicy.BEST_EFFORT,
+        liveliness=LivelinessPolicy.AUTOMATIC,
+    )
+    assert qos_check_compatible(system, weakest) == (QoSCompatibility.OK, "")
+    # Liveliness is the system's default where nothing is said of it.
+    for offered, requested in (
+        (RELIABLE, RELIABLE),
+        (settled, RELIABLE),
+        (system, settled),
+        (system, LATCHED),
+        (weakest, system),
+    ):
+        compatibility, reason = qos_check_compatible(offered, requested)
+        assert compatibility == QoSCompatibility.WARNING
+        assert reason
 
 
 def test_parameters_change_the_qos_of_what_allows_it(ros):
@@ -246,8 +404,9 @@ def test_parameters_change_the_qos_of_what_allows_it(ros):
         ],
     )
     allowed = QoSOverridingOptions.with_default_policies()
-    node.create_publisher(String, "x", RELIABLE, qos_overriding_options=allowed)
-    node.create_publisher(String, "y", RELIABLE)
+    # rclpy may write into the profile: each has its own.
+    node.create_publisher(String, "x", QoSProfile(depth=10), qos_overriding_options=allowed)
+    node.create_publisher(String, "y", QoSProfile(depth=10))
     ros.spin(node)
     ros.until(node, lambda: node.count_publishers("x") + node.count_publishers("y") == 2)
     (changed,) = node.get_publishers_info_by_topic("x")
@@ -258,11 +417,12 @@ def test_parameters_change_the_qos_of_what_allows_it(ros):
 
     def judge(qos):
         seen.append(qos.depth)
-        return True
+        return QosCallbackResult(successful=True)
 
     options = QoSOverridingOptions([QoSPolicyKind.DEPTH], callback=judge, entity_id="slow")
+    slow = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
     node.create_subscription(
-        String, "x", lambda message: None, BEST_EFFORT, qos_overriding_options=options
+        String, "x", lambda message: None, slow, qos_overriding_options=options
     )
     assert seen == [2]
     assert node.describe_parameter("qos_overrides./x.subscription_slow.depth").read_only
@@ -275,8 +435,11 @@ def test_overrides_that_a_callback_refuses_or_nobody_knows_are_errors(ros):
             Parameter("qos_overrides./y.publisher.reliability", value="nonsense"),
         ],
     )
-    strict = QoSOverridingOptions([QoSPolicyKind.DEPTH], callback=lambda qos: False)
-    with pytest.raises(InvalidQosOverridesError):
+    strict = QoSOverridingOptions(
+        [QoSPolicyKind.DEPTH],
+        callback=lambda qos: QosCallbackResult(successful=False, reason="too deep"),
+    )
+    with pytest.raises(InvalidQosOverridesError, match="too deep"):
         node.create_publisher(String, "x", 10, qos_overriding_options=strict)
     with pytest.raises(RuntimeError, match="nonsense"):
         node.create_publisher(

@@ -177,8 +177,7 @@ def test_blocking_call_of_a_dead_service_ends_after_its_timeout(ros):
     node = ros.node("patient")
     client = node.create_client(Trigger, "nowhere")
     ros.spin(node)
-    with pytest.raises(TimeoutError):
-        client.call(Trigger.Request(), timeout_sec=0.05)
+    assert client.call(Trigger.Request(), timeout_sec=0.05) is None
 
 
 def test_request_of_another_type_is_refused(ros):

@@ -17,6 +17,7 @@ import zenoh
 from zenoh import handlers
 
 from pocket_ros import cli, router, session
+from pocket_ros.rclpy._core import wire
 
 DEADLINE_S = 20.0
 DOMAIN = 7
@@ -209,6 +210,19 @@ def test_an_allowed_key_is_delivered_and_a_forbidden_one_is_silent(opened):
         instrument.put(ALLOWED_OUT, text)
 
     assert say_until_heard(publish, allowed, "up") == "up"
+    assert forbidden.heard.empty()
+
+
+def test_liveliness_may_be_asserted_where_a_topic_may_be_published(opened):
+    trusted, instrument = opened("lab"), opened("xrd")
+    allowed = Ear(trusted, wire.assertion_key(ALLOWED_OUT))
+    forbidden = Ear(trusted, wire.assertion_key(FORBIDDEN))
+
+    def assert_alive(text):
+        for key in (FORBIDDEN, ALLOWED_OUT):
+            instrument.put(wire.assertion_key(key, bytes(16)), text)
+
+    assert say_until_heard(assert_alive, allowed, "alive") == "alive"
     assert forbidden.heard.empty()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pocket_ros.idl import InterfaceNotFoundError, load
+from pocket_ros.idl import InterfaceNotFoundError, interface_names, load
+from pocket_ros.idl.catalog import BUNDLED, KINDS
 from pocket_ros.idl.hashing import type_hash
 
 KNOWN = dict(
@@ -15,7 +16,7 @@ KNOWN = dict(
     if not line.startswith("#")
 )
 CONTAINS_CHAR = {"service_msgs/msg/ServiceEventInfo", "std_msgs/msg/Char"}
-NOT_BUNDLED = {"actionlib_msgs", "rmw_dds_common", "rosbag2_interfaces"}
+NOT_BUNDLED = {"rmw_dds_common", "rosbag2_interfaces"}
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
@@ -33,6 +34,19 @@ def test_hashes_equal_those_of_rosbags():
     # rosbags gives `char` an identifier of its own; ROS 2 describes it as uint8.
     assert differing == CONTAINS_CHAR
     assert len(names) > 150
+
+
+def test_every_bundled_interface_is_compared_with_somebody_elses_hash():
+    typesys = pytest.importorskip("rosbags.typesys", reason="rosbags is a development dependency")
+    in_store = set(typesys.get_typestore(typesys.Stores.ROS2_JAZZY).fielddefs)
+    bundled = {
+        f"{folder.name}/{kind}/{name}"
+        for folder in BUNDLED.iterdir()
+        for kind in KINDS
+        for name in interface_names(folder.name, kind)
+    }
+    assert bundled - in_store - set(KNOWN) == set()
+    assert len(bundled) > 250
 
 
 def test_hashes_of_messages_and_services_equal_those_of_ros2_pyterfaces(monkeypatch):

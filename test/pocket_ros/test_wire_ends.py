@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 
 import pytest
+from example_interfaces.action import Fibonacci
+from rclpy.action import ActionClient, ActionServer
 
 NODE = """
     import rclpy
@@ -96,6 +99,21 @@ def test_signal_in_mid_work_ends_a_node_quietly(peer, executor):
     process.signal(signal.SIGTERM)
     assert process.exit_code() == 0, "".join(process.stderr)
     assert process.stderr == []
+
+
+# What it is about went wrong once in four times.
+@pytest.mark.parametrize("attempt", range(8))
+def test_process_goes_on_while_a_server_of_actions_goes(ros, attempt):
+    node, server_node = ros.node("client"), ros.node("server")
+    server = ActionServer(server_node, Fibonacci, "count", lambda goal: Fibonacci.Result())
+    client = ActionClient(node, Fibonacci, "count")
+    ros.spin(server_node)
+    ros.spin(node)
+    assert client.wait_for_server(20.0)
+    begun = time.monotonic()
+    server.destroy()
+    # Zenoh gives up after ten seconds.
+    assert time.monotonic() - begun < 8.0
 
 
 @pytest.mark.parametrize("executor", ["SingleThreadedExecutor()", "MultiThreadedExecutor(4)"])

@@ -20,23 +20,24 @@ BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @pytest.mark.parametrize(
-    ("qos", "text"),
+    ("policies", "text"),
     [
-        (QoSProfile(depth=10, deadline=Duration(seconds=5)), "::,10:5,0:,:,,"),
-        (QoSProfile(depth=10, lifespan=Duration(nanoseconds=3)), "::,10:,:0,3:,,"),
+        ({"deadline": Duration(seconds=5)}, "::,10:5,0:,:,,"),
+        ({"lifespan": Duration(nanoseconds=3)}, "::,10:,:0,3:,,"),
         (
-            QoSProfile(
-                depth=10,
-                liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
-                liveliness_lease_duration=Duration(seconds=1, nanoseconds=2),
-            ),
+            {
+                "liveliness": LivelinessPolicy.MANUAL_BY_TOPIC,
+                "liveliness_lease_duration": Duration(seconds=1, nanoseconds=2),
+            },
             "::,10:,:,:3,1,2",
         ),
     ],
 )
-def test_durations_and_liveliness_are_written_and_read(qos, text):
-    assert wire.encode_qos(qos) == text
-    assert wire.decode_qos(text) == qos
+def test_durations_and_liveliness_are_written_and_read(policies, text):
+    assert wire.encode_qos(QoSProfile(depth=10, **policies)) == text
+    read = wire.decode_qos(text)
+    assert {name: getattr(read, name) for name in policies} == policies
+    assert wire.encode_qos(read) == text
 
 
 def test_zero_and_infinite_durations_are_the_default():
@@ -105,6 +106,37 @@ def test_liveliness_of_publishers_follows_the_graph(ros):
     node.destroy_publisher(publisher)
     change = changes.get(timeout=DEADLINE_SEC)
     assert (change.alive_count, change.alive_count_change) == (0, -1)
+
+
+def test_assertion_alone_makes_a_publisher_alive_again(ros):
+    manual = QoSProfile(
+        depth=10,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=Duration(seconds=0.3),
+    )
+    listener, talker = ros.node("listener"), ros.node("talker")
+    changes, received = queue.Queue(), queue.Queue()
+    listener.create_subscription(
+        String,
+        "x",
+        received.put,
+        manual,
+        event_callbacks=SubscriptionEventCallbacks(liveliness=changes.put),
+    )
+    publisher = talker.create_publisher(String, "x", manual)
+    ros.spin(listener)
+
+    def until(alive, not_alive):
+        while True:
+            change = changes.get(timeout=DEADLINE_SEC)
+            if (change.alive_count, change.not_alive_count) == (alive, not_alive):
+                return
+
+    until(1, 0)
+    until(0, 1)
+    publisher.assert_liveliness()
+    until(1, 0)
+    assert received.empty()
 
 
 def test_rules_of_zenoh_let_every_pair_talk(ros, monkeypatch):

@@ -6,9 +6,10 @@ import queue
 
 from rcl_interfaces.msg import Log
 from rclpy.logging import get_logger
-from rclpy.qos import qos_profile_rosout_default
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
 DEADLINE_SEC = 20.0
+LATCHED = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def test_logging_goes_on_when_the_node_is_gone(ros):
@@ -21,9 +22,7 @@ def test_logging_goes_on_when_the_node_is_gone(ros):
 def test_loggers_that_belong_to_no_node_are_not_heard_and_twins_speak_once(ros):
     twins, listener = [ros.node("twin"), ros.node("twin")], ros.node("listener")
     heard = queue.Queue()
-    listener.create_subscription(
-        Log, "/rosout", lambda log: heard.put(log.msg), qos_profile_rosout_default
-    )
+    listener.create_subscription(Log, "/rosout", lambda log: heard.put(log.msg), LATCHED)
     ros.spin(listener)
     get_logger("elsewhere").error("not heard")
     twins[0].get_logger().info("of both")

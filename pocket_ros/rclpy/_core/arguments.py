@@ -191,15 +191,24 @@ def _parse_parameter(rule: str) -> Override:
     except yaml.YAMLError as error:
         raise RCLInvalidROSArgsError(f"Couldn't parse the value of '{rule}': {error}") from error
     value = _value(value, f"Parameter '{source}'")
-    return Override("/**" if node is None else f"/**/{node}", name, value)
+    # A node's name on a command line is one without a namespace, as in rcl.
+    return Override("/**" if node is None else f"/{node}", name, value)
 
 
 def load_parameter_file(path: str) -> list[Override]:
-    """Read a YAML parameter file; RCLInvalidROSArgsError where it is none."""
+    """Read a YAML parameter file of a command line; RCLInvalidROSArgsError where it is none."""
+    try:
+        return read_parameter_file(path)
+    except OSError as error:
+        raise RCLInvalidROSArgsError(f"Couldn't read parameter file '{path}': {error}") from error
+
+
+def read_parameter_file(path: str) -> list[Override]:
+    """Read a YAML parameter file; OSError, or RCLInvalidROSArgsError where it is malformed."""
     try:
         with open(path, encoding="utf-8") as stream:
             document = yaml.load(stream, _Loader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RCLInvalidROSArgsError(f"Couldn't read parameter file '{path}': {error}") from error
     if document is None:
         return []

@@ -13,6 +13,11 @@ from zenoh import handlers
 
 from . import wire
 
+# How often to look whether zenoh has matched two ends, beside what the graph tells. A matching
+# listener would tell it at once, but in the one thread that zenoh's tasks need to end. To undeclare
+# an advanced publisher meanwhile keeps Python's lock: the process stands still for ten seconds.
+MATCH_POLL_SEC = 0.01
+
 
 @dataclass(frozen=True)
 class Entity:
@@ -100,12 +105,6 @@ class Graph:
             self._version += 1
             self._changed.notify_all()
 
-    def notify(self, *_: object) -> None:
-        """Let waiters look again, because something outside the cache changed."""
-        with self._changed:
-            self._version += 1
-            self._changed.notify_all()
-
     def entities(self, kind: str | None = None, name: str | None = None) -> list[Entity]:
         """Return what is known now, of one kind and of one topic or service name if given."""
         with self._changed:
@@ -131,10 +130,16 @@ class Graph:
 
         return end
 
-    def wait(self, predicate: Callable[[], bool], timeout_sec: float | None) -> bool:
+    def wait(
+        self,
+        predicate: Callable[[], bool],
+        timeout_sec: float | None,
+        poll_sec: float | None = None,
+    ) -> bool:
         """Wait until ``predicate`` holds; False after ``timeout_sec`` or when the graph closed.
 
-        The predicate is called without the lock, so it may ask the graph or zenoh.
+        The predicate is called without the lock, so it may ask the graph or zenoh. It is asked
+        again when the graph changed, and every ``poll_sec`` if it depends on more than that.
         """
         deadline = None if timeout_sec is None else time.monotonic() + timeout_sec
         while True:
@@ -149,7 +154,12 @@ class Graph:
                     remaining = None if deadline is None else deadline - time.monotonic()
                     if remaining is not None and remaining <= 0:
                         return False
-                    self._changed.wait(remaining)
+                    if poll_sec is None:
+                        self._changed.wait(remaining)
+                    elif not self._changed.wait(
+                        poll_sec if remaining is None else min(poll_sec, remaining)
+                    ):
+                        break
 
     def close(self) -> None:
         """Stop following and release all waiters. The session must still be open."""

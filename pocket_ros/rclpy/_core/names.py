@@ -83,8 +83,6 @@ def _problem_of_relative_name(name: str) -> tuple[str, int] | None:
         return "must not contain repeated '/'", name.index("//") + 1
     if "~" in name[1:]:
         return "must not have '~' other than at its beginning", name.index("~", 1)
-    if name[0] == "~" and len(name) > 1 and name[1] != "/":
-        return "must have '/' after '~'", 1
     match = re.search(r"(^|/)\d", name)
     if match:
         return "must not have a token that starts with a number", match.end() - 1

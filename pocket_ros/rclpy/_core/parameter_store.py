@@ -17,7 +17,7 @@ from ..exceptions import (
     ParameterNotDeclaredException,
     ParameterUninitializedException,
 )
-from ..parameter import Parameter
+from ..parameter import PARAMETER_SEPARATOR_STRING, Parameter
 
 Validate = Callable[[list[Parameter]], Any]
 PreSet = Callable[[list[Parameter]], list[Parameter]]
@@ -128,6 +128,14 @@ class ParameterStore:
         """Return the declared names."""
         with self.lock:
             return list(self.parameters)
+
+    def listed(self, prefixes: list[str], depth: int) -> Any:
+        """Return a ``rcl_interfaces/msg/ListParametersResult`` for ``depth`` levels (0: all)."""
+        names = [name for name in self.names() if _is_listed(name, prefixes, depth)]
+        parents = (name.rpartition(PARAMETER_SEPARATOR_STRING)[0] for name in names)
+        return load("rcl_interfaces/msg/ListParametersResult")(
+            names=names, prefixes=list(dict.fromkeys(filter(None, parents)))
+        )
 
     def has(self, name: str) -> bool:
         """Return whether a parameter is declared."""
@@ -350,3 +358,21 @@ def _check_double(parameter: Parameter, bounds: Any) -> Any:
                 f"Min: {low}, max: {high}, value: {value}, step: {step}",
             )
     return result()
+
+
+def _is_listed(name: str, prefixes: list[str], depth: int) -> bool:
+    """Return whether a parameter is within ``depth`` levels of a prefix (0: any depth)."""
+
+    def shallow(rest: str) -> bool:
+        return not depth or rest.count(PARAMETER_SEPARATOR_STRING) < depth
+
+    if not prefixes:
+        return shallow(name)
+    return any(
+        name == prefix
+        or (
+            name.startswith(prefix + PARAMETER_SEPARATOR_STRING)
+            and shallow(name[len(prefix) + 1 :])
+        )
+        for prefix in prefixes
+    )

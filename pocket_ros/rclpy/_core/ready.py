@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..callback_groups import CallbackGroup
     from ..executors import Executor
     from ..timer import Timer
+    from .watches import _Watch
 
 LOCK = threading.Lock()
 _arrivals = itertools.count(1)
@@ -50,14 +51,14 @@ class Inbox:
     def __init__(self) -> None:
         self.ready: dict[Executable, None] = {}
         self.executor: Executor | None = None
-        self._timers: list[tuple[int, int, Timer]] = []
+        self._timers: list[tuple[int, int, Timer | _Watch]] = []
 
     def wake(self) -> None:
         """Tell the executor that there is work. LOCK must be held."""
         if self.executor is not None:
             self.executor._rclpy_notify_work()
 
-    def add_timer(self, deadline_ns: int, timer: Timer) -> None:
+    def add_timer(self, deadline_ns: int, timer: Timer | _Watch) -> None:
         """Let ``timer`` become ready at a steady time. LOCK must be held."""
         entry = (deadline_ns, next_arrival(), timer)
         timer._armed = entry

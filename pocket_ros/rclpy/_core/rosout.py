@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from ...idl import CdrError, FieldError, load
 from .. import logging
+from ..duration import Duration
 from ..exceptions import InvalidHandle, RCLError
 from ..publisher import Publisher
-from ..qos import qos_profile_rosout_default
+from ..qos import DurabilityPolicy, QoSProfile
 
 if TYPE_CHECKING:
     from ..node import Node
+
+# rclpy has no name for it either; it is rcl's.
+_QOS = QoSProfile(
+    depth=1000,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    lifespan=Duration(seconds=10),
+)
 
 
 def _in_utf8(text: str) -> str:
@@ -30,7 +38,7 @@ class Rosout:
             node,
             load("rcl_interfaces/msg/Log"),
             node.resolve_topic_name("/rosout"),
-            qos_profile_rosout_default,
+            _QOS,
         )
         logging._add_listener(self._name, self._publish)
 

@@ -76,6 +76,14 @@ def topic_key(domain_id: int, name: str, dds_type: str, type_hash: str) -> str:
     return f"{domain_id}/{name.strip('/')}/{dds_type}/{type_hash}"
 
 
+def assertion_key(key: str, gid: bytes | None = None) -> str:
+    """Return the key on which a publisher says that it is alive; without ``gid``, all of a topic's.
+
+    rmw_zenoh has no such thing. The chunk begins with @, so that no wildcard of others meets it.
+    """
+    return f"{key}/@alive/{'*' if gid is None else gid.hex()}"
+
+
 def node_token(
     domain_id: int, zid: str, node_id: int, enclave: str, namespace: str, node_name: str
 ) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...idl import load
+from .._core.graph import MATCH_POLL_SEC
 from .._core.ready import Once
 from ..client import Client
 from ..qos import (
@@ -280,7 +281,9 @@ class ActionClient:
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
         """Wait for the server; False after ``timeout_sec`` or shutdown."""
-        return self._rclpy_node.context._live_graph().wait(self.server_is_ready, timeout_sec)
+        return self._rclpy_node.context._live_graph().wait(
+            self.server_is_ready, timeout_sec, MATCH_POLL_SEC
+        )
 
     def destroy(self) -> None:
         """Withdraw the client."""

@@ -80,7 +80,6 @@ _ACTIVE = (GoalStatus.ACCEPTED, GoalStatus.EXECUTING, GoalStatus.CANCELING)
 
 # action_msgs/srv/CancelGoal
 _ERROR_NONE = 0
-_ERROR_REJECTED = 1
 _ERROR_UNKNOWN_GOAL_ID = 2
 _ERROR_GOAL_TERMINATED = 3
 
@@ -154,30 +153,27 @@ class ServerGoalHandle:
     def publish_feedback(self, feedback: Any) -> None:
         """Tell clients how far it is; TypeError for feedback of another type."""
         server = self._action_server
-        if not isinstance(feedback, server.action_type.Feedback):
-            raise TypeError(f"Expected {server.action_type.Feedback}, got {type(feedback)}")
+        if not isinstance(feedback, server._rclpy_action_type.Feedback):
+            raise TypeError(f"Expected {server._rclpy_action_type.Feedback}, got {type(feedback)}")
         with self._lock:
             if self._destroyed:
                 return
-        message = server.action_type.Impl.FeedbackMessage(goal_id=self.goal_id, feedback=feedback)
+        message = server._rclpy_action_type.Impl.FeedbackMessage(
+            goal_id=self.goal_id, feedback=feedback
+        )
         server._rclpy_feedback_publisher.publish(message)
 
-    def _end(self, event: GoalEvent, response: Any) -> None:
-        self._update(event)
-        if response is not None:
-            self._action_server._rclpy_set_result(self, response)
-
-    def succeed(self, response: Any = None) -> None:
+    def succeed(self) -> None:
         """End it well."""
-        self._end(GoalEvent.SUCCEED, response)
+        self._update(GoalEvent.SUCCEED)
 
-    def abort(self, response: Any = None) -> None:
+    def abort(self) -> None:
         """End it as failed."""
-        self._end(GoalEvent.ABORT, response)
+        self._update(GoalEvent.ABORT)
 
-    def canceled(self, response: Any = None) -> None:
+    def canceled(self) -> None:
         """End it as cancelled, which must have been requested."""
-        self._end(GoalEvent.CANCELED, response)
+        self._update(GoalEvent.CANCELED)
 
     def destroy(self) -> None:
         """Forget it."""
@@ -225,11 +221,11 @@ class ActionServer:
         cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
         feedback_pub_qos_profile: QoSProfile | None = None,
         status_pub_qos_profile: QoSProfile = qos_profile_action_status_default,
-        result_timeout: float = 10,
+        result_timeout: float = 900,
     ) -> None:
         """Serve ``action_name``; results are kept for ``result_timeout`` seconds of steady time."""
         check_action_type(action_type)
-        self.action_type = action_type
+        self._rclpy_action_type = action_type
         self._rclpy_node = node
         self._rclpy_logger = node.get_logger().get_child("action_server")
         self._rclpy_lock = threading.RLock()
@@ -393,13 +389,13 @@ class ActionServer:
             self._rclpy_log_error("execute", error)
         if not self._rclpy_node.context.ok() or self._rclpy_destroyed:
             return
-        if not isinstance(result, self.action_type.Result):
+        if not isinstance(result, self._rclpy_action_type.Result):
             if result is not None:
                 self._rclpy_logger.error(
                     f"the execute callback returned {type(result)}, "
-                    f"expected {self.action_type.Result}"
+                    f"expected {self._rclpy_action_type.Result}"
                 )
-            result = self.action_type.Result()
+            result = self._rclpy_action_type.Result()
         if goal_handle.is_active:
             goal_id = bytes(goal_handle.goal_id.uuid).hex()
             self._rclpy_logger.warning(f"Goal state not set, assuming aborted. Goal ID: {goal_id}")
@@ -413,7 +409,7 @@ class ActionServer:
         with goal_handle._lock:
             if goal_handle._result_future.done():
                 return
-            response = self.action_type.Impl.GetResultService.Response(
+            response = self._rclpy_action_type.Impl.GetResultService.Response(
                 status=goal_handle.status, result=result
             )
             goal_handle._result_future.set_result(response)
@@ -457,8 +453,7 @@ class ActionServer:
                 self._rclpy_log_error("cancel", error)
             if decision is CancelResponse.ACCEPT and self._rclpy_begin_cancel(handle):
                 response.goals_canceling.append(handle._goal_info)
-        if handles and not response.goals_canceling:
-            code = _ERROR_REJECTED
+        # rclpy's code stays "none" also where every goal was refused: the list of goals tells.
         response.return_code = code
         self._rclpy_cancel_server.send_response(response, header)
 
@@ -516,6 +511,11 @@ class ActionServer:
                 for key, handle in self._rclpy_goal_handles.items()
             ]
             self._rclpy_status_publisher._rclpy_publish_unless_down(_status.pack(goals))
+
+    @property
+    def action_type(self) -> Any:
+        """The action that it serves."""
+        return self._rclpy_action_type
 
     def destroy(self) -> None:
         """Withdraw the action; goals without result stay without."""

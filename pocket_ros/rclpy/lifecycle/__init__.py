@@ -6,6 +6,7 @@ from .node import LifecycleNode, LifecycleNodeMixin, LifecycleState
 from .publisher import LifecyclePublisher
 
 Node = LifecycleNode
+NodeMixin = LifecycleNodeMixin
 Publisher = LifecyclePublisher
 State = LifecycleState
 
@@ -16,6 +17,7 @@ __all__ = [
     "LifecycleState",
     "ManagedEntity",
     "Node",
+    "NodeMixin",
     "Publisher",
     "SimpleManagedEntity",
     "State",

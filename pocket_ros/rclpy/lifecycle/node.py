@@ -152,41 +152,12 @@ class LifecycleNodeMixin(ManagedEntity):
         if self._rclpy_transition_event is not None and node.context.ok():
             self._rclpy_transition_event._rclpy_publish_unless_down(
                 self._rclpy_transition_event.msg_type(
-                    transition=_transition_msg(transition),
                     start_state=_state_msg(transition.start),
                     goal_state=_state_msg(transition.goal),
                 )
             )
 
     # Callbacks of transitions
-
-    def _rclpy_register(self, state: StateId, callback: Callable[[LifecycleState], Any]) -> bool:
-        self._rclpy_lifecycle_callbacks[state] = callback
-        return True
-
-    def register_on_configure(self, callback: Callable[[LifecycleState], Any]) -> bool:
-        """Call another function than ``on_configure``."""
-        return self._rclpy_register(StateId.CONFIGURING, callback)
-
-    def register_on_cleanup(self, callback: Callable[[LifecycleState], Any]) -> bool:
-        """Call another function than ``on_cleanup``."""
-        return self._rclpy_register(StateId.CLEANINGUP, callback)
-
-    def register_on_shutdown(self, callback: Callable[[LifecycleState], Any]) -> bool:
-        """Call another function than ``on_shutdown``."""
-        return self._rclpy_register(StateId.SHUTTINGDOWN, callback)
-
-    def register_on_activate(self, callback: Callable[[LifecycleState], Any]) -> bool:
-        """Call another function than ``on_activate``."""
-        return self._rclpy_register(StateId.ACTIVATING, callback)
-
-    def register_on_deactivate(self, callback: Callable[[LifecycleState], Any]) -> bool:
-        """Call another function than ``on_deactivate``."""
-        return self._rclpy_register(StateId.DEACTIVATING, callback)
-
-    def register_on_error(self, callback: Callable[[LifecycleState], Any]) -> bool:
-        """Call another function than ``on_error``."""
-        return self._rclpy_register(StateId.ERRORPROCESSING, callback)
 
     def _rclpy_all_follow(self, name: str, state: Any) -> TransitionCallbackReturn:
         for entity in self._rclpy_managed_entities:
@@ -303,12 +274,9 @@ class LifecycleNode(LifecycleNodeMixin, Node):
         node_name: str,
         *,
         enable_communication_interface: bool = True,
-        callback_group: CallbackGroup | None = None,
         **kwargs: Any,
     ) -> None:
         Node.__init__(self, node_name, **kwargs)
         LifecycleNodeMixin.__init__(
-            self,
-            enable_communication_interface=enable_communication_interface,
-            callback_group=callback_group,
+            self, enable_communication_interface=enable_communication_interface
         )

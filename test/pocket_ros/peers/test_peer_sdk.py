@@ -107,12 +107,18 @@ def test_its_late_subscriber_gets_what_was_latched(ros, sdk):
     publisher = node.create_publisher(String, "map", qos)
     publisher.publish(String(data="old"))
     publisher.publish(String(data="latest"))
+    # It asks once for what was latched, when it is made, and may know of nobody then.
     its = sdk("""
+        import threading
         from zenoh_ros2_sdk.qos import QosDurability, QosProfile
         qos = QosProfile(durability=QosDurability.TRANSIENT_LOCAL)
-        subscriber = ROS2Subscriber(
-            "/map", "std_msgs/msg/String", lambda m: print(m.data, flush=True), qos=qos
-        )
+        heard, subscribers = threading.Event(), []
+        def hear(message):
+            print(message.data, flush=True)
+            heard.set()
+        while not heard.is_set():
+            subscribers.append(ROS2Subscriber("/map", "std_msgs/msg/String", hear, qos=qos))
+            heard.wait(0.5)
         sys.stdin.read()
     """)
     assert its.line() == "latest"
