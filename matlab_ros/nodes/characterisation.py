@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import math
 import re
-from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from pathlib import Path
 
 import numpy as np
 
 from matlab_ros.instruments.aeris import Aeris
 from matlab_ros.instruments.transport import TcpTransport
-from matlab_ros.model.errors import ConfigError, DataError
+from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros.nodes.raw_files import keep, path_of
-from matlab_ros.xrd.analyse import Analysis, analyse
-from matlab_ros.xrd.library import Library
-from matlab_ros.xrd.readers import read_pattern
+from matlab_ros.xrd.analyse import Analysis
+from matlab_ros.xrd.analyst import (
+    Analyst,
+    AnalystGone,
+    Answer,
+    NothingToFit,
+    PatternUnreadable,
+    Question,
+)
 from matlab_ros.xrd.verdict import verdict
 from matlab_ros_interfaces.action import AnalysePattern, MeasureXrd
 from matlab_ros_interfaces.msg import FitQuality, PhaseFraction
@@ -28,7 +34,13 @@ STARTED = "measurement started"
 """Note of an attempt whose measurement the diffractometer has been told to make."""
 
 FILE_PATIENCE_S = 120.0
+CONTACT_PATIENCE_S = 600.0
+"""ROS time without an answer after which a measurement counts as failed."""
+LEFT_BEHIND = 20
+"""Attempts back to which a sample may have been left in the diffractometer's books."""
 MEASURE_PATIENCE_S = 4 * 3600.0
+ANALYSE_PATIENCE_S = 600.0
+"""Steady seconds for one analysis, which takes less than one as a rule."""
 
 
 class CharacterisationNode(DeviceNode):
@@ -36,7 +48,10 @@ class CharacterisationNode(DeviceNode):
 
     Parameters: ``aeris_address`` (host:port), ``share_dir`` (where the diffractometer writes its
     results), ``data_dir`` (where raw files are kept), ``structures_dir`` (CIF files),
-    ``poll_period_s`` (ROS time between looks).
+    ``poll_period_s`` (ROS time between looks), ``analysis_time_s`` (ROS time after which an
+    analysis is told, and not before; 0: as soon as it is done). With simulated time, an analysis
+    that takes none of it would hold up everybody else's; one that takes a fixed share of it goes on
+    beside their work, and history does not depend on the computer's speed.
     """
 
     def __init__(self) -> None:
@@ -48,7 +63,9 @@ class CharacterisationNode(DeviceNode):
         self._host, self._port = host, int(port)
         self._share = Path(self.parameter("share_dir", ""))
         self._data = Path(self.parameter("data_dir", "data"))
-        self._library = Library(Path(self.parameter("structures_dir", "")))
+        self._analyst = Analyst(Path(self.parameter("structures_dir", "")))
+        self._analyses = ThreadPoolExecutor(1, "analyses")
+        self._analysis_s: float = self.parameter("analysis_time_s", 0.0)
         self._poll_s: float = self.parameter("poll_period_s", 5.0)
         self._aeris: Aeris | None = None
         self.offer(
@@ -66,24 +83,22 @@ class CharacterisationNode(DeviceNode):
         aeris = Aeris(TcpTransport(self._host, self._port), self._share)
         aeris.is_ready()
         self._aeris = aeris
+        self._analyst.start()
 
     def disconnect(self) -> None:
         """Nothing is held open between messages."""
         self._aeris = None
 
-    def _names_of(self, target: str, elements: Sequence[str]) -> set[str]:
-        """Names under which the target's structure can be found: of several files that describe
-        one structure, the library lets only one compete."""
-        competing = {phase.name for phase in self._library.candidates(elements).phases}
-        if not target or target in competing:
-            return {target}
-        return {phase.name for phase in self._library.named(target)}
+    def destroy_node(self) -> None:
+        """End the process that analyses."""
+        self._analyses.shutdown(wait=False, cancel_futures=True)
+        self._analyst.close()
+        super().destroy_node()
 
     def _measure(self, attempt: Attempt, goal: MeasureXrd.Goal, result: MeasureXrd.Result) -> None:
         aeris = self._aeris
         assert aeris is not None, "an active station has its diffractometer"
-        # The diffractometer knows a sample by one word; an attempt's is never used twice.
-        name = re.sub(r"[^A-Za-z0-9_.+-]", "-", attempt.attempt_id)[-64:]
+        name = name_of(attempt.attempt_id)
         slot = int(goal.position.rpartition("/")[2])
         if attempt.note != STARTED:
             attempt.step("looking for the sample", 0.0)
@@ -94,23 +109,56 @@ class CharacterisationNode(DeviceNode):
                         f"no sample stands at {goal.position}; expected {goal.sample_id}",
                     )
                 )
-            aeris.add_sample(name, slot, goal.program)
-            attempt.remember(STARTED)
-            aeris.start_measurement(name, goal.program)
-        attempt.step(f"measuring {goal.program}")
         try:
+            if attempt.note != STARTED:
+                self._add(aeris, name, slot, goal.program)
+                attempt.remember(STARTED)
+                aeris.start_measurement(name, goal.program)
+            attempt.step(f"measuring {goal.program}")
             path = self._wait_for_file(attempt, aeris, name)
-        except AttemptCanceled:
-            # The diffractometer has no command that ends a scan: it is safe when the scan is over.
-            while not aeris.is_ready():
+        except (AttemptCanceled, DeviceError):
+            # The diffractometer has no command that ends a scan: it is safe when the scan is over,
+            # and nobody may reach into it before.
+            while not self._is_idle(aeris):
                 attempt.wait(self._poll_s, cancelable=False)
-            aeris.remove_sample(name)
-            raise
-        except DeviceError:
             self._forget(aeris, name)
             raise
-        result.pattern = keep(path.read_bytes(), self._data, ".xrdml", XRDML)
-        aeris.remove_sample(name)
+        try:
+            result.pattern = keep(path.read_bytes(), self._data, ".xrdml", XRDML)
+        except OSError as error:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.MEASURE_FILE_MISSING,
+                    f"{self.device.name}: the pattern cannot be kept in {self._data} "
+                    f"({error.strerror}); make room or mount it",
+                )
+            ) from error
+        finally:
+            self._forget(aeris, name)
+
+    def _add(self, aeris: Aeris, name: str, slot: int, program: str) -> None:
+        """Tell the diffractometer of a sample.
+
+        Where the slot is taken in its books, that is by a sample which an earlier process, or a
+        broken connection, kept this node from taking back.
+        """
+        try:
+            aeris.add_sample(name, slot, program)
+        except DeviceError as error:
+            if error.fault.code is not FaultCode.MEASURE_DEVICE_FAILED:
+                raise
+            for attempt_id in self.memory.recent(LEFT_BEHIND):
+                with contextlib.suppress(DeviceError):
+                    aeris.remove_sample(name_of(attempt_id))
+            aeris.add_sample(name, slot, program)
+
+    @staticmethod
+    def _is_idle(aeris: Aeris) -> bool:
+        """Whether the diffractometer says that nothing is under way."""
+        try:
+            return aeris.is_ready()
+        except DeviceError:
+            return False
 
     def _forget(self, aeris: Aeris, name: str) -> None:
         """Free the slot in the diffractometer's books, so that a further attempt can use it."""
@@ -122,9 +170,16 @@ class CharacterisationNode(DeviceNode):
     def _wait_for_file(self, attempt: Attempt, aeris: Aeris, name: str) -> Path:
         limit = self.time.now_ns() + round(MEASURE_PATIENCE_S * 1e9)
         ready_since_ns = 0
+        heard_ns = self.time.now_ns()
         while True:
-            path = aeris.result_path(name)
-            ready = aeris.is_ready()
+            try:
+                path, ready = aeris.result_path(name), aeris.is_ready()
+                heard_ns = self.time.now_ns()
+            except DeviceError:
+                # A scan goes on without being looked at.
+                if self.time.now_ns() - heard_ns > CONTACT_PATIENCE_S * 1e9:
+                    raise
+                path, ready = None, False
             # The file is there before the sample is back in its place.
             if path is not None and ready:
                 return path
@@ -156,21 +211,42 @@ class CharacterisationNode(DeviceNode):
     ) -> None:
         attempt.step("finding phases")
         result.target_fraction = result.target_sigma = math.nan
+        question = Question(
+            path_of(goal.pattern), tuple(goal.elements), tuple(goal.phases), goal.target_phase
+        )
+        asked = self._analyses.submit(self._analyst.ask, question)
+        if self._analysis_s > 0:
+            attempt.wait(self._analysis_s)
+        answer = self._answer(asked)
+        describe(answer.analysis, set(answer.target), result)
+        result.fit = keep(_curves(answer.analysis), self._data, ".fit.csv", "text/csv")
+
+    def _answer(self, asked: Future[Answer]) -> Answer:
+        """Wait for an analysis; time stands meanwhile where it is simulated.
+
+        Raises:
+            DeviceError: there is none.
+        """
         try:
-            pattern = read_pattern(path_of(goal.pattern))
-        except DataError as error:
+            return asked.result(ANALYSE_PATIENCE_S)
+        except PatternUnreadable as error:
             raise DeviceError(Fault.of(FaultCode.ANALYSE_FILE_UNREADABLE, str(error))) from error
-        try:
-            analysis = analyse(
-                pattern,
-                self._library,
-                elements=list(goal.elements) or None,
-                phases=list(goal.phases) or None,
-            )
-        except (DataError, ValueError) as error:
+        except NothingToFit as error:
             raise DeviceError(Fault.of(FaultCode.ANALYSE_NO_CANDIDATES, str(error))) from error
-        describe(analysis, self._names_of(goal.target_phase, goal.elements), result)
-        result.fit = keep(_curves(analysis), self._data, ".fit.csv", "text/csv")
+        except AnalystGone as error:
+            raise DeviceError(Fault.of(FaultCode.PROCESS_DIED, str(error))) from error
+        except TimeoutError as error:
+            self._analyst.give_up()
+            sentence = (
+                f"{self.device.name}: no analysis within {ANALYSE_PATIENCE_S:g} s; look at the "
+                "load of this computer"
+            )
+            raise DeviceError(Fault.of(FaultCode.DEADLINE_EXCEEDED, sentence)) from error
+
+
+def name_of(attempt_id: str) -> str:
+    """The one word by which the diffractometer knows an attempt's sample; never used twice."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "-", attempt_id)[-64:]
 
 
 def describe(analysis: Analysis, target: set[str], result: AnalysePattern.Result) -> None:
@@ -215,16 +291,8 @@ def _curves(analysis: Analysis) -> bytes:
     table = np.column_stack(
         [fit.pattern.two_theta_deg, fit.pattern.counts, fit.calculated, fit.background]
     )
-    text = io.StringIO()
-    np.savetxt(
-        text,
-        table,
-        fmt=("%.4f", "%.1f", "%.2f", "%.2f"),
-        delimiter=",",
-        header="two_theta_deg,counts,calculated,background",
-        comments="",
-    )
-    return text.getvalue().encode()
+    rows = "%.4f,%.1f,%.2f,%.2f\n" * len(table) % tuple(table.ravel().tolist())
+    return f"two_theta_deg,counts,calculated,background\n{rows}".encode()
 
 
 def main() -> int:

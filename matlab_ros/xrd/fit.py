@@ -413,7 +413,7 @@ class Problem:
 
     def _columns(self, layout: Layout, p: FloatArray) -> FloatArray:
         shape = layout.shape(p)
-        out = np.empty((self._x.size, len(layout.profiles)))
+        out = np.empty((self._x.size, len(layout.profiles)), order="F")
         for j, profile in enumerate(layout.profiles):
             out[:, j] = _curve(profile, self._x, layout.phase(p, j), shape)
         out *= self._weight[:, None]
@@ -424,8 +424,10 @@ class Problem:
         if not columns.shape[1]:
             return np.empty(0), self._y, self.chi2_background
         norms = np.maximum(np.linalg.norm(columns, axis=0), 1e-30)
-        q, r = np.linalg.qr(columns / norms)
-        scales = nnls(r, q.T @ self._y)[0] / norms
+        # With y as a last column, R's last column is what Q' y would be, and Q is not needed.
+        joined = np.column_stack([columns / norms, self._y])
+        r: FloatArray = np.asarray(np.linalg.qr(joined, mode="r"), dtype=np.float64)
+        scales = nnls(r[:-1, :-1], r[:-1, -1])[0] / norms
         residual = self._y - columns @ scales
         return scales, residual, float(residual @ residual)
 
@@ -433,7 +435,8 @@ class Problem:
         self, layout: Layout, p: FloatArray, columns: FloatArray, scales: FloatArray
     ) -> FloatArray:
         """Derivative of the model by each parameter, the linear part projected out, (n, p)."""
-        raw = np.zeros((self._x.size, p.size))
+        # Columns one after the other in memory: each is written as a whole.
+        raw = np.zeros((self._x.size, p.size), order="F")
         shape = layout.shape(p)
         base: list[FloatArray | None] = []
         for j, profile in enumerate(layout.profiles):

@@ -276,14 +276,27 @@ def reflections(
     )
 
 
+# Written out, because a refinement asks a thousand times and general algebra on such small matrices
+# takes longer than a reflection's profile.
 def cell_volume(cell: FloatArray) -> float:
     """Volume in cubic angstrom of (a, b, c, alpha, beta, gamma) in angstrom and degrees."""
-    return float(np.sqrt(np.linalg.det(_metric(cell))))
+    a, b, c, alpha, beta, gamma = cell.tolist()
+    x, y, z = (math.cos(math.radians(angle)) for angle in (alpha, beta, gamma))
+    return float(a * b * c * math.sqrt(1.0 - x * x - y * y - z * z + 2.0 * x * y * z))
 
 
 def reciprocal_metric(cell: FloatArray) -> FloatArray:
     """G* with h G* h = 1/d^2, shape (3, 3), of (a, b, c, alpha, beta, gamma)."""
-    return np.asarray(np.linalg.inv(_metric(cell)), dtype=np.float64)
+    a, b, c, alpha, beta, gamma = cell.tolist()
+    x, y, z = (math.cos(math.radians(angle)) for angle in (alpha, beta, gamma))
+    unit = 1.0 - x * x - y * y - z * z + 2.0 * x * y * z
+    ab, ac, bc = (x * y - z) / (a * b), (x * z - y) / (a * c), (y * z - x) / (b * c)
+    rows = (
+        ((1.0 - x * x) / (a * a), ab, ac),
+        (ab, (1.0 - y * y) / (b * b), bc),
+        (ac, bc, (1.0 - z * z) / (c * c)),
+    )
+    return np.array(rows) / unit
 
 
 def _metric(cell: FloatArray) -> FloatArray:
