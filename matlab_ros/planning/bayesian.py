@@ -15,7 +15,7 @@ from matlab_ros.planning.acquisition import noisy_expected_improvement
 from matlab_ros.planning.baselines import SobolProposer
 from matlab_ros.planning.models import Surrogate, fit_surrogate
 from matlab_ros.planning.observation import Observation, ObservationStatus, Pending
-from matlab_ros.planning.optimise import maximise, pool_candidates, table_candidates
+from matlab_ros.planning.optimise import Bounds, maximise, pool_candidates, table_candidates
 from matlab_ros.planning.proposer import Proposal, Request, derived_seed
 from matlab_ros.planning.settings import Settings
 from matlab_ros.planning.space import SearchSpace
@@ -75,13 +75,14 @@ def _by_model(request: Request, measured: Sequence[Observation], seed: int) -> l
     )
     rng = np.random.default_rng(derived_seed(seed, "candidates"))
     table = table_candidates(space, rng)
+    bounds = None if table is None else Bounds(len(table.settings))
     sign = request.direction.sign
     best = max(measured, key=lambda item: sign * item.objective)
     taken = request.taken
     proposals: list[Proposal] = []
     while len(proposals) < request.count:
         candidates = table or pool_candidates(space, _inside(space, best), rng)
-        found = maximise(space, acquisition, candidates, taken, refine=table is None)
+        found = maximise(space, acquisition, candidates, taken, table is None, bounds)
         if found is None:
             break
         settings, value = found

@@ -23,7 +23,13 @@ from matlab_ros.planning.space import Array, SearchSpace
 MIN_NOISE = 1e-4
 """Least variance of the noise, in units of the objective's variance; keeps matrices regular."""
 
+MIN_SCALE = 1e-8
+"""Least variance of a part of the covariance, in the same units."""
+
 MAX_FIT_ITERATIONS = 200
+FIT_TOLERANCE = 1e-6
+"""Relative change of the likelihood per point at which a fit has arrived. SciPy's own is 500 times
+finer, and hours of walking along flat ridges of the likelihood change no suggestion."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ def fit_surrogate(
     likelihood_of_data = ExactMarginalLogLikelihood(gp.likelihood, gp)
     with manual_seed(seed):
         fit_gpytorch_mll(
-            likelihood_of_data, optimizer_kwargs={"options": {"maxiter": MAX_FIT_ITERATIONS}}
+            likelihood_of_data,
+            optimizer_kwargs={"options": {"maxiter": MAX_FIT_ITERATIONS, "ftol": FIT_TOLERANCE}},
         )
     gp.eval()
     described = any(block.described for block in space.blocks)
@@ -163,4 +170,9 @@ def _matern(columns: range, ard: bool, scaled: bool = True) -> MaternKernel:
 
 def _scaled(kernel: Kernel) -> ScaleKernel:
     """A kernel with a variance of its own, about that of the standardised objective."""
-    return ScaleKernel(kernel, outputscale_prior=LogNormalPrior(0.0, 1.0))
+    return ScaleKernel(
+        kernel,
+        outputscale_prior=LogNormalPrior(0.0, 1.0),
+        # A long step of the fit may take it to exactly 0, of which the prior knows no density.
+        outputscale_constraint=GreaterThan(MIN_SCALE),
+    )

@@ -33,6 +33,9 @@ RESTARTS = 4
 
 MAX_REFINEMENTS = 20
 
+LOOKED_AT_AGAIN = 32
+"""Candidates of a table that are looked at together while a batch is chosen."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -40,6 +43,38 @@ class Candidates:
 
     settings: tuple[Settings, ...]
     features: Array
+
+
+class Bounds:
+    """What each candidate is worth at most, from when it was looked at last.
+
+    Whatever is chosen and pending only takes from what another experiment can improve, so a value
+    seen before is a bound, and only candidates whose bounds are above the best value need to be
+    looked at again (lazy greedy maximisation; Minoux, Optimization Techniques, 234, 1978).
+
+    Args:
+        count: of candidates.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._bounds = np.full(count, np.inf)
+
+    def best(
+        self, acquisition: Acquisition, candidates: Candidates, free: Sequence[int]
+    ) -> tuple[int, float]:
+        """The candidate of the highest value among `free`, and its value."""
+        order = np.array(free)[np.argsort(-self._bounds[free], kind="stable")]
+        fresh = np.full(len(self._bounds), -np.inf)
+        at = 0
+        while at < len(order) and self._bounds[order[at]] > fresh.max():
+            # Those without a bound must be looked at anyway, all at once.
+            unknown = int(np.isinf(self._bounds[order[at:]]).sum())
+            piece = order[at : at + max(unknown, LOOKED_AT_AGAIN)]
+            points = torch.as_tensor(candidates.features[piece])
+            fresh[piece] = self._bounds[piece] = acquisition.of_many(points).numpy()
+            at += len(piece)
+        top = int(np.argmax(fresh))
+        return top, float(fresh[top])
 
 
 def table_candidates(space: SearchSpace, rng: np.random.Generator) -> Candidates | None:
@@ -78,6 +113,7 @@ def maximise(
     candidates: Candidates,
     taken: frozenset[Key],
     refine: bool,
+    bounds: Bounds | None = None,
 ) -> tuple[Settings, float] | None:
     """The most valuable settings that are not taken, and their value.
 
@@ -87,6 +123,7 @@ def maximise(
         candidates: to start from.
         taken: never returned.
         refine: follow the gradient from the best candidates; for spaces that are not a table.
+        bounds: of a greedy choice of several from the same candidates, not with `refine`.
 
     Returns:
         None where every candidate is taken.
@@ -94,6 +131,9 @@ def maximise(
     free = [n for n, item in enumerate(candidates.settings) if space.key(item) not in taken]
     if not free:
         return None
+    if bounds is not None and not refine:
+        top, value = bounds.best(acquisition, candidates, free)
+        return candidates.settings[top], value
     values = acquisition.of_many(torch.as_tensor(candidates.features[free])).numpy()
     ranked = [candidates.settings[free[n]] for n in np.argsort(-values, kind="stable")]
     best = ranked[0], float(values.max())
