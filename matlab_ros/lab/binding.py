@@ -8,18 +8,26 @@ from matlab_ros.lab.experiment_values import CampaignPlan, Setting
 from matlab_ros.lab.goals import Dose, HeatProfile, HeatSegment
 from matlab_ros.model.campaign_config import CampaignConfig
 from matlab_ros.model.errors import LabError
-from matlab_ros.model.lab_config import LabConfig
-from matlab_ros.model.recipe import (
+from matlab_ros.model.expressions import Surroundings, evaluate, parameters_in, write
+from matlab_ros.model.lab_config import DeviceKind, LabConfig
+from matlab_ros.model.recipe import Recipe, Step
+from matlab_ros.model.step_arguments import (
     AnalyseArguments,
+    CoolArguments,
     DispenseArguments,
+    GrindArguments,
     HeatArguments,
     MeasureArguments,
-    Recipe,
-    Step,
+    MixArguments,
+    WaitArguments,
+    at_round,
+    expression_of,
     referenced,
 )
 
 Value = float | str
+Argument = float | str | tuple[float | str, ...]
+"""A number, an expression, or one for each round."""
 
 DOSE_STEP_MG = 0.01
 """Doses are rounded to this."""
@@ -49,15 +57,19 @@ def values_of(plan: CampaignPlan, settings: Sequence[Setting]) -> dict[str, Valu
     return values
 
 
-def number(argument: Value, values: Mapping[str, Value]) -> float:
-    """A numeric argument, or what it refers to.
+def number(argument: Argument, values: Mapping[str, Value], round_: int = 0) -> float:
+    """A numeric argument in one round of its loop.
 
     Raises:
-        BindingError: it refers to nothing, or to a word.
+        BindingError: it refers to nothing or to a word, or cannot be computed.
     """
-    value = _look_up(argument, values)
-    if isinstance(value, str):
-        raise BindingError(f"{argument} is {value!r}; a number is needed there.")
+    node = expression_of(at_round(argument, round_))
+    for name in parameters_in(node):
+        if isinstance(_look_up(f"${name}", values), str):
+            raise BindingError(f"${name} is {values[name]!r}; a number is needed there.")
+    value = evaluate(node, Surroundings(values.get, lambda _: None, round_))
+    if not isinstance(value, float):
+        raise BindingError(f"{write(node)} gives no number; it divides by zero or is too large.")
     return value
 
 
@@ -73,7 +85,7 @@ def text(argument: str, values: Mapping[str, Value]) -> str:
     return value
 
 
-def _look_up(argument: Value, values: Mapping[str, Value]) -> Value:
+def _look_up(argument: str, values: Mapping[str, Value]) -> Value:
     name = referenced(argument)
     if name is None:
         return argument
@@ -83,7 +95,11 @@ def _look_up(argument: Value, values: Mapping[str, Value]) -> Value:
 
 
 def doses_of(
-    plan: CampaignPlan, lab: LabConfig, arguments: DispenseArguments, values: Mapping[str, Value]
+    plan: CampaignPlan,
+    lab: LabConfig,
+    arguments: DispenseArguments,
+    values: Mapping[str, Value],
+    round_: int = 0,
 ) -> tuple[Dose, ...]:
     """Doses of a dispense step, in the order of the precursor set.
 
@@ -99,7 +115,7 @@ def doses_of(
     except KeyError:
         known = ", ".join(item.name for item in plan.mixtures)
         raise BindingError(f"Precursor set {name!r} is unknown; known are {known}.") from None
-    total = number(arguments.mass_mg, values)
+    total = number(arguments.mass_mg, values, round_)
     doses = []
     for substance, fraction in zip(mixture.substances, mixture.mass_fractions, strict=True):
         mass = round(fraction * total / DOSE_STEP_MG) * DOSE_STEP_MG
@@ -109,8 +125,10 @@ def doses_of(
     return tuple(doses)
 
 
-def profile_of(arguments: HeatArguments, values: Mapping[str, Value]) -> HeatProfile:
-    """Temperature profile of a heat step.
+def profile_of(
+    arguments: HeatArguments, values: Mapping[str, Value], round_: int = 0
+) -> HeatProfile:
+    """Temperature profile of a heat step in one round of its loop.
 
     Raises:
         BindingError: an argument has no value.
@@ -118,37 +136,78 @@ def profile_of(arguments: HeatArguments, values: Mapping[str, Value]) -> HeatPro
     return HeatProfile(
         segments=(
             HeatSegment(
-                target_c=number(arguments.temperature_c, values),
-                ramp_c_per_min=number(arguments.ramp_c_per_min, values),
-                dwell_min=round(60.0 * number(arguments.dwell_h, values), 6),
+                target_c=number(arguments.temperature_c, values, round_),
+                ramp_c_per_min=number(arguments.ramp_c_per_min, values, round_),
+                dwell_min=round(60.0 * number(arguments.dwell_h, values, round_), 6),
             ),
         ),
-        unload_below_c=number(arguments.unload_below_c, values),
+        unload_below_c=number(arguments.unload_below_c, values, round_),
         atmosphere=arguments.atmosphere,
     )
 
 
+def minutes_of(step: Step, values: Mapping[str, Value], round_: int = 0) -> float:
+    """How long a step mixes, grinds, waits or cools in one round of its loop.
+
+    Raises:
+        BindingError: it has no value, or one below zero.
+    """
+    arguments = step.arguments
+    if isinstance(arguments, DispenseArguments):
+        found = number(arguments.mix_min, values, round_)
+    else:
+        assert isinstance(
+            arguments, (MixArguments, GrindArguments, WaitArguments, CoolArguments)
+        ), "only such steps have minutes"
+        found = number(arguments.minutes, values, round_)
+    if found < 0:
+        raise BindingError(f"step {step.id!r} would last {found:g} min; 0 or more are needed.")
+    return found
+
+
 def check_binding(plan: CampaignPlan, lab: LabConfig, settings: Sequence[Setting]) -> None:
-    """Bind every step once, so that settings that cannot be carried out are refused early.
+    """Bind every step in every round once, so that what cannot be done is refused early.
 
     Raises:
         BindingError: a step's argument has no usable value.
     """
     values = values_of(plan, settings)
     for step in plan.recipe.steps:
-        _check_step(plan, lab, step, values)
+        for round_ in range(plan.recipe.graph.rounds(step.id)):
+            _check_step(plan, lab, step, values, round_)
 
 
 def _check_step(
-    plan: CampaignPlan, lab: LabConfig, step: Step, values: Mapping[str, Value]
+    plan: CampaignPlan, lab: LabConfig, step: Step, values: Mapping[str, Value], round_: int
 ) -> None:
     arguments = step.arguments
     if isinstance(arguments, DispenseArguments):
-        doses_of(plan, lab, arguments, values)
-        number(arguments.mix_min, values)
+        doses_of(plan, lab, arguments, values, round_)
+        minutes_of(step, values, round_)
     elif isinstance(arguments, HeatArguments):
-        profile_of(arguments, values)
+        _check_profile(lab, step, profile_of(arguments, values, round_))
     elif isinstance(arguments, MeasureArguments):
         text(arguments.program, values)
     elif isinstance(arguments, AnalyseArguments):
         text(arguments.target, values)
+    elif isinstance(arguments, (MixArguments, GrindArguments, WaitArguments, CoolArguments)):
+        minutes_of(step, values, round_)
+
+
+def _check_profile(lab: LabConfig, step: Step, profile: HeatProfile) -> None:
+    """Some furnace can do it; else the experiment would wait for one for ever."""
+    segment = profile.segments[0]
+    for furnace in lab.devices_of(DeviceKind.FURNACE):
+        limits = furnace.furnace
+        if (
+            limits is not None
+            and limits.min_temperature_c <= segment.target_c <= limits.max_temperature_c
+            and 0 < segment.ramp_c_per_min <= limits.max_ramp_c_per_min
+            and segment.dwell_min >= 0
+        ):
+            return
+    raise BindingError(
+        f"no furnace of lab {lab.name!r} does {segment.target_c:g} C at "
+        f"{segment.ramp_c_per_min:g} C/min for {segment.dwell_min:g} min, as "
+        f"step {step.id!r} wants."
+    )

@@ -28,6 +28,29 @@ class ConfigError(LabError):
         super().__init__(f"{where}: {problem}; expected {expected}.")
 
 
+class RecipeError(ConfigError):
+    """A recipe's file makes no sense.
+
+    Attributes:
+        step: id of the step that is meant, empty when it is the recipe as a whole.
+        line: of the file, from 1; 0 where it is not known.
+    """
+
+    def __init__(
+        self,
+        file: str | Path,
+        key: str,
+        problem: str,
+        expected: str,
+        step: str = "",
+        line: int = 0,
+    ) -> None:
+        super().__init__(f"{file}, line {line}" if line else file, key, problem, expected)
+        self.file = str(file)
+        self.step = step
+        self.line = line
+
+
 class DataError(LabError):
     """A measured or shipped file cannot be read as what it claims to be.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from matlab_ros.model.yaml_file import Strict, load_yaml
 
@@ -58,6 +58,9 @@ class FurnaceLimits(Strict):
 
     max_temperature_c: float = Field(gt=20, le=1800)
     max_ramp_c_per_min: float = Field(gt=0, le=50)
+    on_cancel: Literal["cool", "hold", "off"] = "off"
+    """What a cancelled run does: ramp down, hold the temperature for somebody to decide, or switch
+    the heater off. An emergency stop always switches it off."""
     min_temperature_c: float = Field(default=20, ge=0)
 
 
@@ -69,6 +72,10 @@ class DeviceConfig(Strict):
     station: Name | None = None
     """The station it serves; the arm serves all of them."""
     furnace: FurnaceLimits | None = None
+    overlaps_analysis: bool = False
+    """Of a characterisation station: it can analyse one pattern while it measures another."""
+    lease_min: float = Field(default=30.0, gt=0)
+    """Minutes of silence after which nobody is sure any more of what stands where it worked."""
     heartbeat_timeout_s: float = Field(default=5.0, gt=0)
     """Steady seconds without a heartbeat after which it counts as gone."""
 
@@ -86,12 +93,18 @@ class StockItem(Strict):
     hazard: Literal["none", "oxidiser", "toxic", "corrosive"] = "none"
 
 
+def _several(value: Any) -> Any:
+    """One name as a tuple of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 class ContainerSet(Strict):
-    """Equal containers that wait in a rack at the start, one at each position from the first."""
+    """Equal containers that wait in racks at the start, one at each position from the first."""
 
     kind: Literal["crucible"] = "crucible"
     count: int = Field(ge=1)
-    station: Name
+    station: Annotated[tuple[Name, ...], BeforeValidator(_several), Field(min_length=1)]
+    """The rack, or several that are filled one after the other."""
     capacity_mg: float = Field(gt=0)
 
 
@@ -114,6 +127,8 @@ class LabConfig(Strict):
     containers: ContainerSet
     stock: tuple[StockItem, ...] = Field(min_length=1)
     dispenser: DispenserLimits = DispenserLimits()
+    never_ask: bool | None = None
+    """Whether policies pass over `ask`; None: where the lab is simulated, since nobody is there."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> LabConfig:
@@ -140,17 +155,23 @@ class LabConfig(Strict):
                 )
             if device.kind is not DeviceKind.ARM and device.station is None:
                 raise ValueError(f"device {device.name!r} has no station; expected one")
-        rack = stations.get(self.containers.station)
-        if rack is None or rack.kind is not StationKind.RACK:
+        room = 0
+        for name in self.containers.station:
+            rack = stations.get(name)
+            if rack is None or rack.kind is not StationKind.RACK:
+                raise ValueError(f"containers stand at {name!r}; expected the name of a rack")
+            room += rack.grid.count
+        if room < self.containers.count:
             raise ValueError(
-                f"containers stand at {self.containers.station!r}; expected the name of a rack"
-            )
-        if rack.grid.count < self.containers.count:
-            raise ValueError(
-                f"{self.containers.count} containers do not fit the {rack.grid.count} positions of "
-                f"{rack.name!r}; expected at most that many"
+                f"{self.containers.count} containers do not fit the {room} positions of "
+                f"{', '.join(self.containers.station)!r}; expected at most that many"
             )
         return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there who can be asked what to do about a fault."""
+        return not (self.simulated if self.never_ask is None else self.never_ask)
 
     def station(self, name: str) -> StationConfig:
         """The station of that name.
@@ -162,6 +183,16 @@ class LabConfig(Strict):
             if station.name == name:
                 return station
         raise KeyError(name)
+
+    def container_homes(self) -> dict[str, str]:
+        """Where each container stands at the start: its name to the position's, in their order."""
+        places = [
+            place
+            for name in self.containers.station
+            for place in position_names(self.station(name))
+        ]
+        kind, count = self.containers.kind, self.containers.count
+        return {f"{kind}-{number:02d}": place for number, place in enumerate(places[:count], 1)}
 
     def device(self, name: str) -> DeviceConfig:
         """The device of that name.

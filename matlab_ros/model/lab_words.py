@@ -9,8 +9,12 @@ class StepAction(str, Enum):
     """What a step of a recipe does."""
 
     DISPENSE = "dispense"
+    MIX = "mix"
+    GRIND = "grind"
     TRANSFER = "transfer"
     HEAT = "heat"
+    COOL = "cool"
+    WAIT = "wait"
     MEASURE = "measure"
     ANALYSE = "analyse"
     STORE = "store"
@@ -21,7 +25,22 @@ class Remedy(str, Enum):
     """What a recipe's policy does when the attempts of a step are used up."""
 
     ABORT_EXPERIMENT = "abort_experiment"
+    """The experiment does no further step; its crucible goes home."""
     SKIP = "skip"
+    """The step is passed over, where the sample is still what it was."""
+    ABORT_SAMPLE = "abort_sample"
+    """The sample does no further step; an experiment ends with its last sample."""
+    STOP_LAB = "stop_lab"
+    """The whole campaign is brought to a safe end."""
+    OTHER_DEVICE = "other_device"
+    """The step is tried at another device of the kind, while one is to be had."""
+    ASK = "ask"
+    """The fault stays open until an operator decides, or the question's deadline passes."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing follows it."""
+        return self not in (Remedy.OTHER_DEVICE, Remedy.ASK)
 
 
 class TaskState(str, Enum):
@@ -144,7 +163,11 @@ class CancelMode(IntEnum):
     """What a cancelled furnace does; the numbers are those of the action Heat."""
 
     COOL = 0
+    """Ramp down."""
     HOLD = 1
+    """Stay at the present temperature, for somebody to decide."""
+    OFF = 2
+    """Heater off."""
 
 
 class Verdict(IntEnum):

@@ -4,136 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BeforeValidator, Field, ValidationError, field_serializer, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from matlab_ros.model.errors import ConfigError
+from matlab_ros.model.errors import ConfigError, RecipeError
+from matlab_ros.model.expressions import Kind
+from matlab_ros.model.failure_policy import FailurePolicy, RetryPolicy
 from matlab_ros.model.lab_config import StationKind
-from matlab_ros.model.lab_words import Atmosphere, Remedy, StepAction
-from matlab_ros.model.yaml_file import Strict, load_yaml
-
-_REFERENCE = re.compile(r"^\$[a-z][a-z0-9_]*$")
-
-
-def referenced(value: object) -> str | None:
-    """Name of the parameter an argument refers to (``"$dwell_h"``: ``dwell_h``), if it does."""
-    return value[1:] if isinstance(value, str) and _REFERENCE.match(value) else None
-
-
-def _number(value: object) -> object:
-    if referenced(value) is not None:
-        return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise ValueError(f"has the value {value!r}; expected a number or $parameter")
-
-
-def _text(value: object) -> object:
-    if isinstance(value, str) and value and (value[0] != "$" or referenced(value) is not None):
-        return value
-    raise ValueError(f"has the value {value!r}; expected a text or $parameter")
-
-
-def _atmosphere(value: object) -> object:
-    words = {atmosphere.name.lower(): atmosphere for atmosphere in Atmosphere}
-    if isinstance(value, Atmosphere):
-        return value
-    if isinstance(value, str) and value in words:
-        return words[value]
-    raise ValueError(f"has the value {value!r}; expected one of {', '.join(words)}")
-
-
-Number = Annotated[float | str, BeforeValidator(_number)]
-"""A number, or ``$name`` of a parameter that holds one."""
-
-Text = Annotated[str, BeforeValidator(_text)]
-"""A text, or ``$name`` of a parameter that holds one."""
-
-
-class DispenseArguments(Strict):
-    """Weigh the powders of a precursor set into the crucible."""
-
-    precursors: Text
-    mass_mg: Number
-    """Of all powders together, milligrams."""
-    mix_min: Number = 0.0
-
-
-class TransferArguments(Strict):
-    """Carry the crucible to any free position of a kind of station."""
-
-    to: StationKind
-
-
-class HeatArguments(Strict):
-    """Ramp, dwell, cool, and wait until the crucible can be taken out."""
-
-    temperature_c: Number
-    dwell_h: Number
-    ramp_c_per_min: Number
-    unload_below_c: Number = 100.0
-    atmosphere: Annotated[Atmosphere, BeforeValidator(_atmosphere)] = Atmosphere.AIR
-
-    @field_serializer("atmosphere")
-    def _atmosphere_word(self, atmosphere: Atmosphere) -> str:
-        return atmosphere.name.lower()
-
-
-class MeasureArguments(Strict):
-    """Measure a diffraction pattern."""
-
-    program: Text
-
-
-class AnalyseArguments(Strict):
-    """Find the phases in the pattern measured last; the target's fraction is the objective."""
-
-    target: Text = "$target_phase"
-
-
-class NoArguments(Strict):
-    """The step has nothing to be told."""
-
-
-Arguments = (
-    DispenseArguments
-    | TransferArguments
-    | HeatArguments
-    | MeasureArguments
-    | AnalyseArguments
-    | NoArguments
+from matlab_ros.model.lab_words import StepAction
+from matlab_ros.model.recipe_checks import (
+    LANGUAGE,
+    RecipeProblem,
+    check_recipe,
+    kinds_of_parameters,
 )
-
-_ARGUMENTS: dict[StepAction, type[Strict]] = {
-    StepAction.DISPENSE: DispenseArguments,
-    StepAction.TRANSFER: TransferArguments,
-    StepAction.HEAT: HeatArguments,
-    StepAction.MEASURE: MeasureArguments,
-    StepAction.ANALYSE: AnalyseArguments,
-    StepAction.STORE: NoArguments,
-    StepAction.DISCARD: NoArguments,
-}
+from matlab_ros.model.recipe_graph import Graph, graph_of
+from matlab_ros.model.step_arguments import (
+    AnyArguments,
+    ArgumentProblem,
+    Condition,
+    CoolArguments,
+    TransferArguments,
+    read_arguments,
+)
+from matlab_ros.model.yaml_file import Strict, explain, mapping_in, read_text
+from matlab_ros.model.yaml_lines import KeyTwice, line_at, lines_of
 
 _STATIONS: dict[StepAction, StationKind] = {
     StepAction.DISPENSE: StationKind.DISPENSER,
+    StepAction.MIX: StationKind.DISPENSER,
+    StepAction.GRIND: StationKind.DISPENSER,
     StepAction.HEAT: StationKind.FURNACE,
     StepAction.MEASURE: StationKind.DIFFRACTOMETER,
     StepAction.STORE: StationKind.RACK,
     StepAction.DISCARD: StationKind.RACK,
 }
 
+PASSING = (StepAction.WAIT, StepAction.COOL)
+"""Steps that only let time pass: no device carries them out."""
 
-class FailurePolicy(Strict):
-    """What to do when an attempt of a step fails."""
 
-    retry: int = Field(default=1, ge=0, le=20)
-    """Further attempts, where the fault allows it and the sample was not touched."""
-    wait_min: float = Field(default=1.0, ge=0)
-    """Minutes before each further attempt."""
-    then: Remedy = Remedy.ABORT_EXPERIMENT
+class Repeat(Strict):
+    """The steps from one to this one are done again until a condition holds."""
+
+    first: str = Field(alias="from")
+    until: Condition | None = None
+    """Looked at when this step has ended; None: the loop is done as often as `at_most` says."""
+    at_most: int = Field(ge=2, le=20)
+    """How often the steps are done, the first time included."""
 
 
 class Step(Strict):
@@ -143,14 +63,20 @@ class Step(Strict):
     action: StepAction
     needs: tuple[str, ...] = ()
     """Ids of steps that must have ended before."""
-    arguments: Arguments = Field(alias="with")
-    deadline_min: float = Field(gt=0)
+    when: Condition | None = None
+    """Where it does not hold once all that it needs has ended, the step is skipped."""
+    repeat: Repeat | None = None
+    arguments: AnyArguments = Field(alias="with")
+    deadline_min: float | None = Field(default=None, gt=0)
     """Minutes after which an attempt is late. Of a heat step: beyond its ramp and dwell, so the
-    time that cooling may take."""
+    time that cooling may take. None: of a step that ends by itself."""
     on_failure: FailurePolicy = FailurePolicy()
 
-    RESERVED_IDS: ClassVar[tuple[str, ...]] = ("move",)
-    """Words the engine itself uses in attempt ids."""
+    RESERVED_IDS: ClassVar[tuple[str, ...]] = (
+        *("move", "round", "known", "min", "max"),
+        *("and", "or", "not", "true", "false"),
+    )
+    """Words of the engine itself in attempt ids, and of the conditions."""
 
     @model_validator(mode="before")
     @classmethod
@@ -159,50 +85,60 @@ class Step(Strict):
         if not isinstance(data, dict):
             return data
         try:
-            model = _ARGUMENTS[StepAction(data.get("action"))]
+            action = StepAction(data.get("action"))
         except ValueError:
             return data
-        given = data.get("with", {})
-        if isinstance(given, model):
-            return data
-        if not isinstance(given, dict):
-            raise ValueError(f"with has the value {given!r}; expected a mapping of arguments")
-        try:
-            return {**data, "with": model.model_validate(given)}
-        except ValidationError as error:
-            raise ValueError(_argument_problem(error, model, str(data["action"]))) from None
+        return {**data, "with": read_arguments(action, data.get("with", {}))}
 
     @model_validator(mode="after")
-    def _id_is_free(self) -> Step:
+    def _fits_itself(self) -> Step:
         if self.id in self.RESERVED_IDS:
             raise ValueError(f"id {self.id!r} is reserved; expected another id")
+        if self.action in PASSING:
+            if self.deadline_min is not None:
+                raise ValueError(
+                    f"step {self.id!r} has a deadline_min, and ends by itself after its minutes; "
+                    "expected no deadline_min"
+                )
+        elif self.deadline_min is None:
+            raise ValueError(f"step {self.id!r} has no deadline_min; expected one in minutes")
         return self
 
     @property
     def station(self) -> StationKind | None:
-        """Kind of station where the crucible must stand; None: it may be anywhere."""
+        """Kind of station where the crucible must stand; None: see `place`, else anywhere."""
         if isinstance(self.arguments, TransferArguments):
-            return self.arguments.to
+            kinds = {kind.value: kind for kind in StationKind}
+            return kinds.get(self.arguments.to)
+        if isinstance(self.arguments, CoolArguments):
+            return StationKind.RACK if self.arguments.at == "rack" else None
         return _STATIONS.get(self.action)
 
     @property
-    def references(self) -> dict[str, str]:
-        """Parameter's name for each argument that refers to one."""
-        found = {name: referenced(value) for name, value in self.arguments}
-        return {argument: name for argument, name in found.items() if name is not None}
+    def place(self) -> str:
+        """The one station, or position, where the crucible must stand; empty: see `station`."""
+        if isinstance(self.arguments, TransferArguments) and self.station is None:
+            return self.arguments.to
+        return ""
+
+    @property
+    def uses_crucible(self) -> bool:
+        """Whether nothing else may be done with the crucible meanwhile."""
+        return self.action is not StepAction.ANALYSE
 
 
-class MovePolicy(Strict):
+class MovePolicy(RetryPolicy):
     """How the transfers are made that the engine inserts between the steps."""
 
     deadline_min: float = Field(default=30.0, gt=0)
     retry: int = Field(default=2, ge=0, le=20)
-    wait_min: float = Field(default=1.0, ge=0)
 
 
 class Recipe(Strict):
     """What is done to each sample."""
 
+    language: int = Field(default=LANGUAGE, alias="schema")
+    """Number of the language that the file is written in."""
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     version: int = Field(ge=1)
     parameters: tuple[str, ...] = ()
@@ -213,66 +149,31 @@ class Recipe(Strict):
     moves: MovePolicy = MovePolicy()
 
     @model_validator(mode="after")
-    def _is_a_graph(self) -> Recipe:
-        ids = [step.id for step in self.steps]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"step id {twice[0]!r} stands twice; expected unique ids")
-        for step in self.steps:
-            for needed in step.needs:
-                if needed not in ids:
-                    raise ValueError(
-                        f"step {step.id!r} needs unknown step {needed!r}; "
-                        f"expected one of {', '.join(ids)}"
-                    )
-        if len(self.order) < len(self.steps):
-            rest = [step.id for step in self.steps if step.id not in self.order]
-            raise ValueError(
-                f"steps {', '.join(rest)} need each other in a circle; "
-                "expected an order in which each comes after what it needs"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _parameters_are_declared_and_used(self) -> Recipe:
-        used = set()
-        for step in self.steps:
-            for argument, name in step.references.items():
-                used.add(name)
-                if name not in self.parameters:
-                    raise ValueError(
-                        f"step {step.id!r} uses ${name} for {argument}, which is no parameter; "
-                        f"expected one of {', '.join(self.parameters) or 'the key parameters'}"
-                    )
-        for name in self.defaults:
-            if name not in self.parameters:
-                raise ValueError(
-                    f"defaults name {name!r}, which is no parameter; "
-                    f"expected one of {', '.join(self.parameters)}"
-                )
-        unused = [name for name in self.parameters if name not in used]
-        if unused:
-            raise ValueError(
-                f"parameter {unused[0]!r} is used by no step; expected ${unused[0]} in a step"
-            )
+    def _makes_sense(self) -> Recipe:
+        check_recipe(self)
         return self
 
     @property
-    def order(self) -> tuple[str, ...]:
-        """Step ids such that each comes after what it needs; among free ones the file's order.
-
-        Steps in or behind a circle are left out.
-        """
-        done: list[str] = []
-        while True:
-            free = [
-                step.id
+    def graph(self) -> Graph:
+        """Which steps come before which, and what loops repeat."""
+        return graph_of(
+            tuple((step.id, step.needs) for step in self.steps),
+            tuple(
+                (step.id, step.repeat.first, step.repeat.at_most)
                 for step in self.steps
-                if step.id not in done and all(needed in done for needed in step.needs)
-            ]
-            if not free:
-                return tuple(done)
-            done.append(free[0])
+                if step.repeat is not None
+            ),
+        )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Step ids such that each comes after what it needs; among free ones the file's order."""
+        return self.graph.order
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What each parameter has to be: a number or a word."""
+        return kinds_of_parameters(self)
 
     def step(self, step_id: str) -> Step:
         """The step of that id.
@@ -291,9 +192,11 @@ class Recipe(Strict):
 
     @property
     def canonical_text(self) -> str:
-        """The recipe as JSON with sorted keys and every default written out."""
+        """The recipe as JSON with sorted keys and every default written out but what is absent."""
         return json.dumps(
-            self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")
+            self.model_dump(mode="json", by_alias=True, exclude_none=True),
+            sort_keys=True,
+            separators=(",", ":"),
         )
 
     @property
@@ -302,29 +205,58 @@ class Recipe(Strict):
         return hashlib.sha256(self.canonical_text.encode()).hexdigest()
 
 
-def _argument_problem(error: ValidationError, model: type[Strict], action: str) -> str:
-    """The first problem of a step's arguments in words."""
-    # A misspelt argument is unknown and missing at once: its name says more.
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    key = ".".join(["with", *(str(part) for part in first["loc"][:1])])
-    known = ", ".join(model.model_fields) or "no argument at all"
-    if first["type"] == "extra_forbidden":
-        return f"{key} is unknown to {action}; expected {known}"
-    if first["type"] == "missing":
-        return f"{key} is missing; expected it for {action}"
-    message = first["msg"].removeprefix("Value error, ")
-    if "; expected " in message:
-        return f"{key} {message}"
-    return f"{key} has the value {first['input']!r}; expected {message}"
-
-
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe's file.
 
     Raises:
-        ConfigError: it cannot be read or contradicts itself.
+        RecipeError: it contradicts itself; step, key and line say where.
+        ConfigError: it cannot be read, or is no YAML.
     """
-    return load_yaml(path, Recipe)
+    text = read_text(path)
+    data = mapping_in(path, text)
+    try:
+        lines = lines_of(text)
+    except KeyTwice as twice:
+        raise RecipeError(
+            path,
+            ".".join(map(str, twice.path)),
+            str(twice),
+            "it once",
+            _step_at(data, twice.path),
+            twice.line,
+        ) from None
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        key, problem, expected = _first_problem(error)
+        step = _step_at(data, key)
+        if step and repr(step) not in problem:
+            problem = f"step {step!r}: {problem}"
+        raise RecipeError(
+            path, ".".join(map(str, key)), problem, expected, step, line_at(lines, key)
+        ) from None
+
+
+def _first_problem(error: ValidationError) -> tuple[tuple[str | int, ...], str, str]:
+    """Key, problem and expectation of the first thing that is wrong."""
+    first = error.errors()[0]
+    key: tuple[str | int, ...] = first["loc"]
+    problem, expected = explain(first, Recipe)
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, RecipeProblem):
+        key = cause.path
+    elif isinstance(cause, ArgumentProblem):
+        key = (*key, "with", *cause.path)
+    return key, problem, expected
+
+
+def _step_at(data: dict[str, Any], key: tuple[str | int, ...]) -> str:
+    """Id of the step that a key belongs to, empty where it belongs to none."""
+    if len(key) < 2 or key[0] != "steps" or not isinstance(key[1], int):
+        return ""
+    step = data["steps"][key[1]]
+    found = step.get("id") if isinstance(step, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def load_recipes(directory: Path) -> dict[str, Recipe]:

@@ -26,21 +26,38 @@ def load_yaml(path: Path, model: type[_Model]) -> _Model:
         ConfigError: the file is missing, is not YAML, or does not fit the model; the first
             offending key is named.
     """
+    return parse(path, mapping_in(path, read_text(path)), model)
+
+
+def read_text(path: Path) -> str:
+    """What a file holds.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(path, "", f"cannot be read ({error.strerror})", "a YAML file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(path, "", "is not UTF-8 text", "a YAML file") from error
+
+
+def mapping_in(source: str | Path, text: str) -> dict[str, Any]:
+    """The mapping that a YAML text, read from `source`, holds.
+
+    Raises:
+        ConfigError: it is no YAML, or no mapping.
+    """
     try:
         data: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(path, "", f"is not valid YAML{where}", "a mapping of keys") from error
+        raise ConfigError(source, "", f"is not valid YAML{where}", "a mapping of keys") from error
     if not isinstance(data, dict):
-        raise ConfigError(path, "", "holds no mapping", "a mapping of keys")
-    return parse(path, data, model)
+        raise ConfigError(source, "", "holds no mapping", "a mapping of keys")
+    return data
 
 
 def parse(source: str | Path, data: dict[str, Any], model: type[_Model]) -> _Model:
@@ -54,11 +71,11 @@ def parse(source: str | Path, data: dict[str, Any], model: type[_Model]) -> _Mod
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        problem, expected = _explain(first, model)
+        problem, expected = explain(first, model)
         raise ConfigError(source, key, problem, expected) from None
 
 
-def _explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
+def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
     """Problem and expectation, in words, of one pydantic error."""
     kind: str = error["type"]
     given = error.get("input")

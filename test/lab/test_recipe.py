@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from matlab_ros.model.errors import ConfigError
+from matlab_ros.model.expressions import Kind
 from matlab_ros.model.lab_config import StationKind
 from matlab_ros.model.recipe import Recipe, load_recipe, load_recipes
 
@@ -36,7 +37,8 @@ def test_steps_know_their_stations_and_order(tmp_path):
     assert recipe.order == ("weigh", "fire", "look", "judge")
     assert recipe.step("fire").station is StationKind.FURNACE
     assert recipe.step("judge").station is None
-    assert recipe.step("fire").references == {"temperature_c": "temperature_c"}
+    assert recipe.kinds["temperature_c"] is Kind.NUMBER
+    assert recipe.kinds["target_phase"] is Kind.WORD
 
 
 def test_the_hash_is_of_the_meaning_and_not_of_the_layout(tmp_path):

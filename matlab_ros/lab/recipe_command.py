@@ -1,0 +1,86 @@
+"""``matlab-ros recipe check``: whether a recipe makes sense, and whether a lab can carry it out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from matlab_ros.lab.recipe_limits import limits_without_campaign
+from matlab_ros.model.errors import ConfigError, RecipeError
+from matlab_ros.model.expressions import Kind
+from matlab_ros.model.lab_config import LabConfig, load_lab
+from matlab_ros.model.recipe import Recipe, load_recipe
+from matlab_ros.model.yaml_file import read_text
+from matlab_ros.model.yaml_lines import line_at, lines_of
+from matlab_ros.share import config_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command ``recipe`` with what it can do."""
+    verbs = parser.add_subparsers(required=True, metavar="WHAT")
+    check = verbs.add_parser("check", help="read a recipe whole and say what is wrong with it")
+    check.add_argument("file", type=Path, help="the recipe, a YAML file")
+    check.add_argument(
+        "--lab", help="also see whether this lab can do it: a file, or a name in config/labs"
+    )
+    check.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    recipe = load_recipe(options.file)
+    if options.lab is not None:
+        check_in_lab(recipe, options.file, _lab(options.lab))
+    print("\n".join(description(recipe)))
+    return 0
+
+
+def check_in_lab(recipe: Recipe, file: Path, lab: LabConfig) -> None:
+    """See that a lab can carry out a recipe, whatever a campaign makes of its parameters.
+
+    Raises:
+        RecipeError: it cannot; the step is named.
+    """
+    problem = limits_without_campaign(recipe, lab)
+    if problem is None:
+        return
+    ids = [step.id for step in recipe.steps]
+    if problem.step not in ids:
+        raise RecipeError(file, "", problem.problem, problem.expected)
+    path: tuple[str | int, ...] = ("steps", ids.index(problem.step))
+    if problem.argument:
+        path = (*path, "with", problem.argument)
+    line = line_at(lines_of(read_text(file)), path)
+    key = ".".join(map(str, path))
+    raise RecipeError(file, key, problem.problem, problem.expected, problem.step, line)
+
+
+def _lab(given: str) -> LabConfig:
+    path = Path(given)
+    if path.suffix not in (".yaml", ".yml"):
+        path = config_file("labs", given)
+        if not path.is_file():
+            known = ", ".join(sorted(item.stem for item in path.parent.glob("*.yaml")))
+            raise ConfigError("command line", "--lab", f"{given!r} is unknown", f"one of {known}")
+    return load_lab(path)
+
+
+def description(recipe: Recipe) -> list[str]:
+    """Lines that say what a recipe does, in the order in which it does it."""
+    lines = [f"{recipe.name} version {recipe.version}, sha256 {recipe.sha256}"]
+    words = {Kind.NUMBER: "number", Kind.WORD: "word", Kind.TRUTH: "truth"}
+    for name, kind in sorted(recipe.kinds.items()):
+        default = f", default {recipe.defaults[name]}" if name in recipe.defaults else ""
+        lines.append(f"  ${name}: {words[kind]}{default}")
+    for name in recipe.order:
+        step = recipe.step(name)
+        indent = "  " * (1 + len(recipe.graph.around[name]))
+        needs = f" after {', '.join(step.needs)}" if step.needs else ""
+        when = f", when {step.when}" if step.when is not None else ""
+        lines.append(f"{indent}{name}: {step.action.value}{needs}{when}")
+        if step.repeat is not None:
+            until = f" until {step.repeat.until}" if step.repeat.until is not None else ""
+            lines.append(
+                f"{indent}  from {step.repeat.first} again{until}, "
+                f"{step.repeat.at_most} times at most"
+            )
+    return lines
