@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 QUIETLY := --quiet --disable-pip-version-check
 
-.PHONY: setup demo test check slow lock clean
+.PHONY: setup demo test check slow postgresql lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -32,6 +32,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy matlab_ros/model matlab_ros/lab matlab_ros/planning matlab_ros/xrd
+
+# Tests on PostgreSQL start a server of their own from these programs; without them they are skipped.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends postgresql; }
 
 # torch brings its own CUDA packages where its build wants them: they are not pinned here, so that a
 # CPU build stays one.

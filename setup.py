@@ -56,6 +56,7 @@ setup(
         "eclipse-zenoh>=1.6",
         "xxhash>=3.4",
         "SQLAlchemy>=2.0",
+        "alembic>=1.13",
         "rich>=13",
         "PyYAML>=6",
         "pydantic>=2.6",
@@ -65,11 +66,13 @@ setup(
     ],
     tests_require=["pytest"],
     extras_require={
+        "postgresql": ["psycopg[binary]>=3.1"],
         "security": ["cryptography>=42"],
         "test": [
             "cryptography>=42",
             "pytest>=8",
             "hypothesis>=6.90",
+            "psycopg[binary]>=3.1",
             "rosbags>=0.11",
             'ros2-pyterfaces; python_version >= "3.11"',
             "xacro>=2",

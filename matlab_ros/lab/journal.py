@@ -6,27 +6,39 @@ that. The state is what replaying gives; nothing is ever changed or deleted.
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from matlab_ros.lab.codec import CodecError, from_json, to_json
+from matlab_ros.lab.codec import CodecError, decode, from_json, to_json
 from matlab_ros.lab.events import EVENT_TYPES, AttemptEnded, Event
 from matlab_ros.lab.goals import AnalyseOutcome, MeasureOutcome, RawFile
-from matlab_ros.model.errors import LabError
+from matlab_ros.lab.journal_database import (
+    WritingSession,
+    engine_of,
+    file_of,
+    last_sequence,
+    reason,
+    shown,
+    url_of,
+)
+from matlab_ros.lab.journal_format import present
+from matlab_ros.lab.journal_tables import EVENTS, RAW_FILES
+from matlab_ros.lab.journal_tables import JournalError as JournalError
+from matlab_ros.lab.upgrades import UpgradeError, upgraded
 
-FORMAT = 1
-"""Of the tables; a journal with a higher number was written by newer software."""
+_LOG = logging.getLogger(__name__)
 
-
-class JournalError(LabError):
-    """The journal cannot be read or written."""
+PATIENCE_S = 20.0
+"""Steady seconds for which a database server that is away is waited for."""
+_PAGE = 2000
 
 
 @dataclass(frozen=True)
@@ -104,62 +116,72 @@ class MemoryJournal:
         )
 
 
-_METADATA = sa.MetaData()
-_EVENTS = sa.Table(
-    "events",
-    _METADATA,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("campaign", sa.String, nullable=False, index=True),
-    sa.Column("ros_time_ns", sa.BigInteger, nullable=False),
-    sa.Column("wall_time", sa.String, nullable=False),
-    sa.Column("kind", sa.String, nullable=False, index=True),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-)
-_RAW_FILES = sa.Table(
-    "raw_files",
-    _METADATA,
-    sa.Column("sha256", sa.String, primary_key=True),
-    sa.Column("uri", sa.String, nullable=False),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("media_type", sa.String, nullable=False),
-    sa.Column("sequence", sa.BigInteger, nullable=False),
-)
-_FORMAT = sa.Table("journal_format", _METADATA, sa.Column("format", sa.Integer, primary_key=True))
+class JournalReader:
+    """A journal in a database, for looking at it; whoever writes it goes on.
+
+    Args:
+        url: SQLAlchemy's, such as ``sqlite:////data/lab.sqlite`` or ``postgresql://host/lab``.
+
+    Raises:
+        JournalError: it cannot be opened, or newer software wrote it.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        known = url_of(url)
+        file = file_of(known)
+        if file is not None and not file.is_file():
+            raise JournalError(f"There is no journal {file}.")
+        self._engine = engine_of(known)
+        try:
+            with self._engine.connect() as connection:
+                stamp = present(connection)
+        except SQLAlchemyError as error:
+            raise JournalError(
+                f"The journal {shown(known)} cannot be opened ({reason(error)})."
+            ) from error
+        if stamp is None:
+            raise JournalError(f"{shown(known)} holds no journal.")
+
+    def read(self, after: int = 0) -> Iterator[JournalEntry]:
+        """See `Journal.read`."""
+        return _entries(self._engine, after)
+
+    def raw_files(self) -> tuple[RawFile, ...]:
+        """Every raw file the journal speaks of, in the order of their first mention."""
+        return _known_files(self._engine)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
 
 
 class SqlJournal:
-    """A journal in a database.
+    """A journal in a database, opened for writing: nobody else writes it until it is closed.
+
+    Tables of older software become those of today; of a SQLite file a copy is kept as it was.
 
     Args:
-        url: SQLAlchemy's, such as ``sqlite:////data/lab.db`` or ``postgresql+psycopg://host/lab``.
+        url: SQLAlchemy's, such as ``sqlite:////data/lab.sqlite`` or ``postgresql://host/lab``.
         wall_clock: gives the time of day noted beside each event.
+        patience_s: steady seconds for which a server that is away is waited for.
+        on_trouble: told what is waited for, in a sentence.
 
     Raises:
-        JournalError: the database cannot be opened, or newer software wrote it.
+        JournalError: the database cannot be opened, is held by another writer (its sentence says
+            by whom), or was written by newer software.
     """
 
-    def __init__(self, url: str | URL, wall_clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        wall_clock: Callable[[], datetime] = _utc_now,
+        patience_s: float = PATIENCE_S,
+        on_trouble: Callable[[str], None] = _LOG.warning,
+    ) -> None:
         self._wall_clock = wall_clock
-        try:
-            self._engine = _open(make_url(url))
-            with self._engine.begin() as connection:
-                _METADATA.create_all(connection)
-                found = connection.execute(sa.select(sa.func.max(_FORMAT.c.format))).scalar()
-                if found is None:
-                    connection.execute(_FORMAT.insert().values(format=FORMAT))
-                last = connection.execute(sa.select(sa.func.max(_EVENTS.c.sequence))).scalar()
-        except (SQLAlchemyError, OSError) as error:
-            raise JournalError(
-                f"The journal {url} cannot be opened ({_reason(error)}); "
-                "check the parameter journal_url and the rights on its directory."
-            ) from error
-        if found is not None and found > FORMAT:
-            raise JournalError(
-                f"The journal {url} has format {found} and this software reads up to {FORMAT}; "
-                "update the software or choose another journal."
-            )
-        self._next = (last or 0) + 1
+        self._session = WritingSession(url_of(url), wall_clock, patience_s, on_trouble)
+        with self._session.engine.connect() as connection:
+            self._next = last_sequence(connection) + 1
 
     def append(
         self, campaign: str, ros_time_ns: int, events: Sequence[Event]
@@ -172,15 +194,19 @@ class SqlJournal:
             JournalEntry(self._next + index, campaign, ros_time_ns, wall_time, event)
             for index, event in enumerate(events)
         )
+        rows = [_row(entry) for entry in entries]
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(EVENTS.insert(), rows)
+            for entry in entries:
+                for raw in _raw_files(entry.event):
+                    _note_raw_file(connection, raw, entry.sequence)
+
         try:
-            with self._engine.begin() as connection:
-                connection.execute(_EVENTS.insert(), [_row(entry) for entry in entries])
-                for entry in entries:
-                    for raw in _raw_files(entry.event):
-                        _note_raw_file(connection, raw, entry.sequence)
+            self._session.commit(write, lambda connection: _stands(connection, rows))
         except SQLAlchemyError as error:
             raise JournalError(
-                f"The journal cannot be written ({_reason(error)}); nothing was started. "
+                f"The journal cannot be written ({reason(error)}); nothing was started. "
                 "Check the disk's space and the database server, then start the lab manager again."
             ) from error
         self._next += len(entries)
@@ -188,64 +214,85 @@ class SqlJournal:
 
     def read(self, after: int = 0) -> Iterator[JournalEntry]:
         """See `Journal.read`."""
-        query = sa.select(_EVENTS).where(_EVENTS.c.sequence > after).order_by(_EVENTS.c.sequence)
-        try:
-            with self._engine.connect() as connection:
-                rows = connection.execute(query).all()
-        except SQLAlchemyError as error:
-            raise JournalError(f"The journal cannot be read ({_reason(error)}).") from error
-        for row in rows:
-            event = read_event(row.kind, row.version, row.body)
-            yield JournalEntry(row.sequence, row.campaign, row.ros_time_ns, row.wall_time, event)
+        return _entries(self._session.engine, after)
 
     def raw_files(self) -> tuple[RawFile, ...]:
         """Every raw file the journal speaks of, in the order of their first mention."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(
-                sa.select(_RAW_FILES).order_by(_RAW_FILES.c.sequence, _RAW_FILES.c.sha256)
-            ).all()
-        return tuple(RawFile(row.uri, row.sha256, row.size_bytes, row.media_type) for row in rows)
+        return _known_files(self._session.engine)
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+        """Let go of the database; another may write from now on."""
+        self._session.close()
+
+
+def _entries(engine: Engine, after: int) -> Iterator[JournalEntry]:
+    """Entries above a sequence number; page by page, so that a long history costs no memory."""
+    last = after
+    while True:
+        query = (
+            sa.select(EVENTS)
+            .where(EVENTS.c.sequence > last)
+            .order_by(EVENTS.c.sequence)
+            .limit(_PAGE)
+        )
+        try:
+            with engine.connect() as connection:
+                rows = connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise JournalError(f"The journal cannot be read ({reason(error)}).") from error
+        for row in rows:
+            event = read_event(row.kind, row.version, row.body)
+            yield JournalEntry(row.sequence, row.campaign, row.ros_time_ns, row.wall_time, event)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].sequence
+
+
+def _known_files(engine: Engine) -> tuple[RawFile, ...]:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(RAW_FILES).order_by(RAW_FILES.c.sequence, RAW_FILES.c.sha256)
+        ).all()
+    return tuple(RawFile(row.uri, row.sha256, row.size_bytes, row.media_type) for row in rows)
+
+
+def _stands(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> bool:
+    """Whether exactly these rows are the journal's end.
+
+    Raises:
+        JournalError: others are.
+    """
+    query = sa.select(EVENTS).where(EVENTS.c.sequence >= rows[0]["sequence"])
+    found = [dict(row._mapping) for row in connection.execute(query.order_by(EVENTS.c.sequence))]
+    if found and found != list(rows):
+        raise JournalError(
+            f"The journal goes on from event {rows[0]['sequence']} with what this lab manager did "
+            "not write; look who else has its URL."
+        )
+    return bool(found)
 
 
 def read_event(kind: str, version: int, body: str) -> Event:
-    """The event that stands in a journal's row.
+    """The event that stands in a journal's row, whatever version of the software wrote it.
 
     Raises:
         JournalError: this software does not know its kind or version, or the body is damaged.
     """
     known = EVENT_TYPES.get(kind)
-    if known is None or version != known.VERSION:
+    if known is None or version > known.VERSION:
         raise JournalError(
             f"The journal holds an event {kind!r} in version {version}, which this software does "
             "not know; use the software that wrote it, or a newer one."
         )
     try:
-        return from_json(known, body)
-    except CodecError as error:
+        if version == known.VERSION:
+            return from_json(known, body)
+        event: Event = decode(known, upgraded(kind, version, known.VERSION, json.loads(body)))
+    except (CodecError, ValueError) as error:
         raise JournalError(f"An event {kind!r} of the journal is damaged: {error}") from error
-
-
-def _open(url: URL) -> Engine:
-    """A database engine whose commits are on disk when they return."""
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url)
-
-    @sa.event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # FULL, not NORMAL: after a power failure an intent must not be missing whose goal was sent.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-    return engine
+    except UpgradeError as error:
+        raise JournalError(str(error)) from error
+    return event
 
 
 def _row(entry: JournalEntry) -> dict[str, object]:
@@ -272,11 +319,11 @@ def _raw_files(event: Event) -> Iterable[RawFile]:
 
 def _note_raw_file(connection: sa.Connection, raw: RawFile, sequence: int) -> None:
     known = connection.execute(
-        sa.select(_RAW_FILES.c.sha256).where(_RAW_FILES.c.sha256 == raw.sha256)
+        sa.select(RAW_FILES.c.sha256).where(RAW_FILES.c.sha256 == raw.sha256)
     ).first()
     if known is None:
         connection.execute(
-            _RAW_FILES.insert().values(
+            RAW_FILES.insert().values(
                 sha256=raw.sha256,
                 uri=raw.uri,
                 size_bytes=raw.size_bytes,
@@ -284,9 +331,3 @@ def _note_raw_file(connection: sa.Connection, raw: RawFile, sequence: int) -> No
                 sequence=sequence,
             )
         )
-
-
-def _reason(error: Exception) -> str:
-    """The database's own words, on one line."""
-    original = getattr(error, "orig", None) or error
-    return " ".join(str(original).split())
