@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import logging
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -22,9 +23,11 @@ from matlab_ros.lab.goals import (
     RawFile,
 )
 from matlab_ros.lab.journal import JournalEntry
+from matlab_ros.lab.metrics import CampaignMetrics
 from matlab_ros.model.campaign_config import CategoricalParameter, ContinuousParameter, Parameter
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.faults import FaultCode
+from matlab_ros.model.lab_config import LabConfig
 from matlab_ros.model.lab_words import ExperimentState, Resolution
 from matlab_ros.monitor.record import (
     AnalysisRecord,
@@ -37,6 +40,7 @@ from matlab_ros.monitor.record import (
     ParameterRecord,
     PatternRecord,
     PhaseRecord,
+    RoundRecord,
     SuggestionRecord,
     Value,
 )
@@ -59,6 +63,7 @@ class _Experiment:
     began_s: float | None = None
     ended_s: float | None = None
     message: str = ""
+    rounds: list[RoundRecord] = field(default_factory=lambda: [RoundRecord()])
 
 
 @dataclass
@@ -83,6 +88,7 @@ class _Reader:
         self._experiments: dict[str, _Experiment] = {}
         self._attempts: dict[str, _Attempt] = {}
         self._faults: dict[str, FaultRecord] = {}
+        self._gone: dict[str, str] = {}
         self._software = ""
 
     def take(self, entry: JournalEntry) -> None:
@@ -107,24 +113,35 @@ class _Reader:
             run = self._experiments[event.experiment_id]
             run.objective, run.sigma = event.observation.objective, event.observation.sigma
             run.carried_out = _values(event.observation.settings)
+        elif isinstance(event, ev.LoopRepeated):
+            self._experiments[event.experiment_id].rounds.append(RoundRecord())
         elif isinstance(event, ev.ExperimentAborted):
             self._experiments[event.experiment_id].message = event.message
         elif isinstance(event, ev.ExperimentEnded):
             run = self._experiments[event.experiment_id]
             run.state, run.ended_s = event.state, now_s
-        elif isinstance(event, ev.FaultRaised):
+        elif isinstance(event, (ev.FaultRaised, ev.DeadlineMissed, ev.DeviceGone)):
+            named = event.experiment_id if isinstance(event, ev.FaultRaised) else ""
             self._faults[event.fault_id] = FaultRecord(
                 now_s,
                 event.device,
                 event.fault.code.name,
                 event.fault.message,
-                (event.experiment_id,) if event.experiment_id else (),
+                (named,) if named else (),
             )
+            if isinstance(event, ev.DeviceGone):
+                self._gone[event.device] = event.fault_id
+        elif isinstance(event, ev.DeviceBack):
+            if event.device in self._gone:
+                self._resolve(self._gone.pop(event.device), Resolution.RETRY, event.device)
         elif isinstance(event, ev.FaultResolved):
             self._resolve(event.fault_id, event.resolution, event.resolved_by)
 
     def _resolve(self, fault_id: str, resolution: Resolution, by: str) -> None:
-        raised = self._faults[fault_id]
+        raised = self._faults.get(fault_id)
+        if raised is None:
+            # Of an earlier campaign.
+            return
         self._faults[fault_id] = FaultRecord(
             raised.raised_s,
             raised.device,
@@ -150,6 +167,9 @@ class _Reader:
     @staticmethod
     def _note(run: _Experiment, intended: ev.AttemptIntended, outcome: Outcome) -> None:
         if isinstance(outcome, DispenseOutcome):
+            if not outcome.doses:
+                # It was mixed or ground only; what was weighed in stays as it was.
+                return
             run.doses = tuple(
                 DoseRecord(
                     item.substance,
@@ -162,8 +182,15 @@ class _Reader:
             )
         elif isinstance(outcome, HeatOutcome) and isinstance(intended.goal, HeatGoal):
             run.heating = _heating(intended.goal, outcome)
+            run.rounds[-1] = replace(
+                run.rounds[-1],
+                requested_max_c=run.heating.requested_max_c,
+                measured_max_c=outcome.max_measured_c,
+                measured_dwell_min=outcome.dwell_min,
+            )
         elif isinstance(outcome, AnalyseOutcome):
             run.analysis = outcome
+            run.rounds[-1] = replace(run.rounds[-1], target_fraction=outcome.target_fraction)
 
     def record(self) -> CampaignRecord:
         """Everything taken so far."""
@@ -209,19 +236,26 @@ class _Reader:
         return max(0, nanoseconds - self._start_ns) * 1e-9
 
 
-def record_of(entries: Iterable[JournalEntry], campaign: str | None = None) -> CampaignRecord:
+def record_of(
+    entries: Iterable[JournalEntry],
+    campaign: str | None = None,
+    find_lab: Callable[[str], LabConfig | None] = lambda _: None,
+) -> CampaignRecord:
     """The record of a campaign.
 
     Args:
         entries: of the journal, from its beginning.
         campaign: its name; None: the last one.
+        find_lab: gives the configuration of a lab by its name, where that is known.
 
     Raises:
         LabError: the journal holds no such campaign.
     """
     reader: _Reader | None = None
+    counted = CampaignMetrics(campaign)
     for entry in entries:
         event = entry.event
+        counted.take(entry)
         if isinstance(event, ev.CampaignStarted):
             if campaign is None or event.plan.name == campaign:
                 reader = _Reader(entry, event.plan)
@@ -229,7 +263,8 @@ def record_of(entries: Iterable[JournalEntry], campaign: str | None = None) -> C
             reader.take(entry)
     if reader is None:
         raise LabError(f"The journal holds no campaign{f' {campaign!r}' if campaign else ''}.")
-    return reader.record()
+    lab = None if counted.plan is None else find_lab(counted.plan.config.lab)
+    return dataclasses.replace(reader.record(), metrics=counted.metrics(lab))
 
 
 def _experiment(name: str, run: _Experiment) -> ExperimentRecord:
@@ -251,6 +286,7 @@ def _experiment(name: str, run: _Experiment) -> ExperimentRecord:
         began_s=run.began_s,
         ended_s=run.ended_s,
         message=run.message,
+        rounds=tuple(run.rounds),
     )
 
 

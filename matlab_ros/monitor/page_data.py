@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from matlab_ros.lab.metrics_values import LabMetrics
 from matlab_ros.monitor import wording
 from matlab_ros.monitor.record import (
     AttemptRecord,
@@ -40,6 +41,7 @@ def page_data(data: CampaignRecord) -> dict[str, Json]:
         "convergence": _convergence(data),
         "parameters": [_parameter(data, item) for item in data.parameters],
         "gantt": _gantt(data),
+        "metrics": None if data.metrics is None else _metrics(data.metrics),
         "details": {key: value for key, value in details.items() if value},
     }
 
@@ -78,6 +80,24 @@ def _parameter(data: CampaignRecord, parameter: ParameterRecord) -> Json:
         "y": [_rounded(100 * (item.objective or 0.0)) for item in shown],
         "best": [best is not None and item.experiment_id == best.experiment_id for item in shown],
         "text": [_hover(item) for item in shown],
+    }
+
+
+def _metrics(found: LabMetrics) -> Json:
+    """Bars of the stations' use, and of the time for each kind of step."""
+    limiting = next((item.devices for item in found.pools if item.name == found.bottleneck), ())
+    largest_s = max(
+        (item.working.median_s + item.waiting.median_s for item in found.steps), default=0.0
+    )
+    unit, unit_s = ("h", 3600.0) if largest_s > 7200.0 else ("min", 60.0)
+    return {
+        "stations": [_safe(item.device) for item in found.stations],
+        "used": [_rounded(100 * item.utilisation) for item in found.stations],
+        "limits": [item.device in limiting for item in found.stations],
+        "steps": [_safe(item.kind) for item in found.steps],
+        "working": [_rounded(item.working.median_s / unit_s) for item in found.steps],
+        "waiting": [_rounded(item.waiting.median_s / unit_s) for item in found.steps],
+        "unit": unit,
     }
 
 

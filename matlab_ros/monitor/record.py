@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from matlab_ros.lab.metrics_values import LabMetrics
 from matlab_ros.model.lab_words import ExperimentState, Resolution, Verdict
 
 Value = float | str
@@ -124,6 +125,22 @@ class SuggestionRecord:
 
 
 @dataclass(frozen=True)
+class RoundRecord:
+    """One round of a recipe's loop: what was fired in it, and what came of it.
+
+    Attributes:
+        requested_max_c, measured_max_c: of the last firing in the round.
+        measured_dwell_min: of that firing.
+        target_fraction: by the last analysis in the round.
+    """
+
+    requested_max_c: float | None = None
+    measured_max_c: float | None = None
+    measured_dwell_min: float | None = None
+    target_fraction: float | None = None
+
+
+@dataclass(frozen=True)
 class ExperimentRecord:
     """One experiment.
 
@@ -142,6 +159,7 @@ class ExperimentRecord:
         began_s: when its first attempt began.
         ended_s: when its last attempt ended.
         message: why it failed, one sentence; empty where it did not.
+        rounds: of the recipe's loops, in the order of their beginnings; one where there is no loop.
     """
 
     experiment_id: str
@@ -158,6 +176,7 @@ class ExperimentRecord:
     began_s: float | None = None
     ended_s: float | None = None
     message: str = ""
+    rounds: tuple[RoundRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,6 +238,7 @@ class CampaignRecord:
         recipe_sha256: of its canonical text.
         versions: of the software, by name.
         facts: anything else worth writing down (data hash, planner, lab), by name.
+        metrics: the figures it is judged by; None where they were not counted.
     """
 
     name: str
@@ -239,6 +259,7 @@ class CampaignRecord:
     recipe_sha256: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    metrics: LabMetrics | None = None
 
     def measured(self) -> tuple[ExperimentRecord, ...]:
         """The experiments that have an objective."""

@@ -22,7 +22,9 @@ from matlab_ros.monitor.record import (
     ExperimentRecord,
     FaultRecord,
     HeatingRecord,
+    RoundRecord,
 )
+from matlab_ros.monitor.report_metrics import metrics_section
 
 FILE_NAME = "report.html"
 
@@ -108,6 +110,7 @@ def render_report(data: CampaignRecord) -> str:
             "What each station did and when; bars framed in red failed.",
             bool(data.attempts),
         ),
+        metrics_section(data.metrics),
         _faults_section(data.faults),
         _provenance_section(data),
     )
@@ -331,6 +334,8 @@ def _detail(item: ExperimentRecord, data: CampaignRecord) -> str:
         left.append(f'<p class="verdict-failed">{_text(item.message)}</p>')
     if item.analysis is not None:
         left.append(_phases_table(item.analysis, data.target_phase))
+    if len(item.rounds) > 1:
+        left.append(f"<h3>Rounds</h3>{_rounds_table(item.rounds)}")
     if item.doses:
         left.append(f"<h3>Doses</h3>{_doses_table(item.doses)}")
     if item.suggestion is not None:
@@ -369,6 +374,26 @@ def _phases_table(analysis: AnalysisRecord, target: str) -> str:
         f'<h3>Phases <span class="{kind}">({words})</span></h3>'
         f"<table><tbody>{rows or '<tr><td>none found</td></tr>'}</tbody></table>"
         f"<p class='soft small'>{known}</p>{remarks}"
+    )
+
+
+def _rounds_table(rounds: Iterable[RoundRecord]) -> str:
+    rows = []
+    for number, item in enumerate(rounds, start=1):
+        hours = None if item.measured_dwell_min is None else item.measured_dwell_min / 60.0
+        fraction = wording.DASH
+        if item.target_fraction is not None:
+            fraction = wording.percent(item.target_fraction, None)
+        rows.append(
+            f'<tr><td class="n">{number}</td>'
+            f'<td class="n">{wording.fixed(item.requested_max_c, 0)}</td>'
+            f'<td class="n">{wording.fixed(item.measured_max_c, 0)}</td>'
+            f'<td class="n">{wording.fixed(hours, 1)}</td><td class="n">{fraction}</td></tr>'
+        )
+    return (
+        '<table><thead><tr><th class="n">round</th><th class="n">requested (°C)</th>'
+        '<th class="n">measured (°C)</th><th class="n">dwell (h)</th><th class="n">target</th></tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 

@@ -96,6 +96,32 @@
     };
   };
 
+  const metrics = () => {
+    const m = data.metrics;
+    const rows = Math.max(m.stations.length, m.steps.length);
+    const bars = (name, x, y, tint, more) => ({
+      type: "bar", orientation: "h", name, x, y, marker: { color: tint }, ...more,
+    });
+    return {
+      traces: [
+        bars("", m.used, m.stations, m.limits.map((l) => l ? color("warn") : color("accent")),
+          { showlegend: false, hovertemplate: "%{y}: %{x:.1f} %<extra></extra>" }),
+        bars("waiting", m.waiting, m.steps, fade(color("soft"), 0.4),
+          { xaxis: "x2", yaxis: "y2", hovertemplate: `%{y} is waited for: %{x:.2f} ${m.unit}<extra></extra>` }),
+        bars("working", m.working, m.steps, color("accent"),
+          { xaxis: "x2", yaxis: "y2", hovertemplate: `%{y} works: %{x:.2f} ${m.unit}<extra></extra>` }),
+      ],
+      layout: layout({
+        height: 110 + 30 * rows, barmode: "stack", bargap: 0.35,
+        xaxis: axis("utilisation (%)", { domain: [0, 0.44], range: [0, 100], zeroline: false }),
+        yaxis: axis("", { autorange: "reversed", showgrid: false }),
+        xaxis2: axis(`median time of a step (${m.unit})`, { domain: [0.58, 1], anchor: "y2", rangemode: "tozero", zeroline: false }),
+        yaxis2: axis("", { anchor: "x2", autorange: "reversed", showgrid: false }),
+        legend: { orientation: "h", x: 0.58, y: 1.02, yanchor: "bottom", font: { color: color("ink") } },
+      }),
+    };
+  };
+
   // ---- one experiment -------------------------------------------------------------------------
   const pattern = (p) => () => {
     const counts = floats(p.counts);
@@ -210,5 +236,6 @@
   start("convergence", convergence);
   start("parameters", parameters);
   start("stations", stations);
+  if (data.metrics) start("metrics", metrics);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((make, element) => draw(element, make)));
 })();
