@@ -4,15 +4,25 @@ A request is granted whole or not at all, and names alternatives. Nothing is hel
 else is waited for: what a grant takes is held by the attempt that begins at once, and is free when
 that attempt ends. With every crucible keeping its home position in the rack, any crucible at rest
 can always be carried out of the way, so no circle of waiting can form.
+
+The order is priority, then deadline, then age, among those who began to wait in the same stretch
+of `AGING_NS`; an earlier stretch goes before a later one. So nobody starves: nobody is ever
+overtaken by one who began to wait `AGING_NS` or more after him, whatever the priorities, and those
+who began before that are finitely many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 _Task = TypeVar("_Task")
+
+AGING_NS = 6 * 3600 * 1_000_000_000
+"""Stretch of ROS time within which priority counts for more than waiting."""
+
+NO_DEADLINE = 2**63
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,27 @@ class Request(Generic[_Task]):
     priority: int
     """Higher is served first."""
     age: int
-    """Among equal priorities the lower is served first; unique among them."""
+    """Among equals the lower is served first; unique among them."""
     alternatives: tuple[Alternative[_Task], ...]
     """The first that is free is taken."""
+    deadline_ns: int = NO_DEADLINE
+    """ROS time at which it should have begun; among equal priorities the earlier goes first."""
+    since_ns: int = 0
+    """ROS time since which it waits."""
+
+
+def stretch(since_ns: int) -> int:
+    """Number of the stretch of time in which somebody began to wait."""
+    return since_ns // AGING_NS
+
+
+def rank(request: Request[_Task]) -> tuple[int, int, int, int]:
+    """Place in the order of service: the lowest is served first; it never changes."""
+    return stretch(request.since_ns), -request.priority, request.deadline_ns, request.age
 
 
 def choose(
-    requests: Sequence[Request[_Task]], is_free: Callable[[str], bool]
+    requests: Iterable[Request[_Task]], is_free: Callable[[str], bool]
 ) -> Alternative[_Task] | None:
     """The alternative to begin next, None where nothing can begin.
 
@@ -45,7 +69,7 @@ def choose(
         requests: all that could begin.
         is_free: whether a resource can be taken at this moment.
     """
-    for request in sorted(requests, key=lambda item: (-item.priority, item.age)):
+    for request in sorted(requests, key=rank):
         for alternative in request.alternatives:
             if all(is_free(resource) for resource in alternative.resources):
                 return alternative

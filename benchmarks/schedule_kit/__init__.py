@@ -1,0 +1,1 @@
+"""What the schedule benchmark is made of: cases, rivals and the bound."""
