@@ -1,4 +1,4 @@
-"""The command line: ``matlab-ros demo | campaign | analyse | report``.
+"""The command line: ``matlab-ros demo | campaign | lab | recipe | analyse | report``.
 
 Exit codes: 0 done, 1 it ran and did not end well, 2 bad input and nothing was started, 130
 interrupted.
@@ -81,12 +81,28 @@ def _parser() -> argparse.ArgumentParser:
     _virtual_options(campaign)
     campaign.set_defaults(run=_campaign)
 
+    lab = commands.add_parser(
+        "lab", help="look at a running lab, decide about faults, pause, cancel, stop, correct"
+    )
+    _lab_arguments(lab)
+
     analyse = commands.add_parser("analyse", help="phases and fractions of a measured pattern")
     _analyse_arguments(analyse)
+
+    recipe = commands.add_parser("recipe", help="check a recipe before anything runs")
+    _recipe_arguments(recipe)
 
     report = commands.add_parser("report", help="write the report of a campaign again")
     report.add_argument("folder", type=Path, help="the campaign's folder, such as results/demo")
     report.set_defaults(run=_report)
+
+    metrics = commands.add_parser("metrics", help="what self-driving labs are judged by")
+    metrics.add_argument(
+        "source", help="a campaign's folder, a journal's file, or a journal's URL (postgresql://…)"
+    )
+    metrics.add_argument("--campaign", help="its name; default: the last one of the journal")
+    metrics.add_argument("--json", action="store_true", help="for programs")
+    metrics.set_defaults(run=_metrics)
     return parser
 
 
@@ -113,6 +129,18 @@ def _virtual_options(parser: argparse.ArgumentParser) -> None:
         help="argument of the launch file, such as furnace_1_offset_c:=-80; may be repeated",
     )
     parser.add_argument("--plain", action="store_true", help="lines instead of a live picture")
+
+
+def _lab_arguments(parser: argparse.ArgumentParser) -> None:
+    from matlab_ros.nodes import operator_commands
+
+    operator_commands.add_arguments(parser)
+
+
+def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    from matlab_ros.lab import recipe_command
+
+    recipe_command.add_arguments(parser)
 
 
 def _analyse_arguments(parser: argparse.ArgumentParser) -> None:
@@ -172,6 +200,20 @@ def _report(options: argparse.Namespace) -> int:
     from matlab_ros.nodes.campaign_folder import CampaignFolder
 
     print(CampaignFolder.existing(options.folder).write_report())
+    return DONE
+
+
+def _metrics(options: argparse.Namespace) -> int:
+    from matlab_ros.monitor.metrics_text import metrics_json, metrics_text
+    from matlab_ros.nodes.campaign_folder import open_journal
+    from matlab_ros.nodes.campaign_metrics import figures
+
+    journal = open_journal(options.source)
+    try:
+        found = figures(journal.read(), options.campaign)
+    finally:
+        journal.close()
+    print(metrics_json(found) if options.json else metrics_text(found))
     return DONE
 
 

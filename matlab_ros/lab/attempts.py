@@ -5,13 +5,21 @@ from __future__ import annotations
 from matlab_ros.lab import events as ev
 from matlab_ros.lab.effects import effects_of
 from matlab_ros.lab.events import MOVE
-from matlab_ros.lab.goals import AnalyseGoal, Outcome, TransferGoal, unknown_end
+from matlab_ros.lab.goals import AnalyseGoal, HeatGoal, Outcome, TransferGoal, unknown_end
 from matlab_ros.lab.ledger import Ledger
-from matlab_ros.lab.policies import Tries, may_retry, teaches, tries_of_move, tries_of_step
+from matlab_ros.lab.policies import (
+    Tries,
+    may_retry,
+    may_try_elsewhere,
+    teaches,
+    tries_of_move,
+    tries_of_step,
+)
 from matlab_ros.lab.presence import Presence
 from matlab_ros.lab.state import AttemptRun, ExperimentRun, TaskRun
 from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_words import (
+    CancelMode,
     ExperimentState,
     ObservationKind,
     PositionState,
@@ -19,9 +27,13 @@ from matlab_ros.model.lab_words import (
     Resolution,
     TaskState,
 )
-from matlab_ros.model.recipe import Step
 
 _NS_PER_S = 1_000_000_000
+PUT_AWAY_RETRIES = 5
+"""Further attempts to carry home, or to look for, a crucible that nothing is to be done to:
+whatever the fault was, what it stands on is of no use to anybody before it is gone."""
+OVERDUE_NOTICE_NS = 10 * _NS_PER_S
+"""After its deadline an attempt without an outcome is a fault, and somebody is told."""
 OVERDUE_CANCEL_NS = 60 * _NS_PER_S
 """After its deadline an attempt has this long to end by itself, then it is cancelled."""
 OVERDUE_GIVE_UP_NS = 660 * _NS_PER_S
@@ -54,6 +66,18 @@ class AttemptDesk:
         effects = effects_of(self._state, attempt, outcome)
         self._ledger.emit(ev.AttemptEnded(attempt.attempt_id, attempt.device, outcome, effects))
         self._presence.forget(attempt.attempt_id)
+        if (
+            isinstance(attempt.goal, HeatGoal)
+            and attempt.goal.on_cancel is CancelMode.HOLD
+            and outcome.report.code == FaultCode.CANCELED
+        ):
+            for effect in effects:
+                run = self._state.experiments[effect.work.experiment_id]
+                self.block(run, f"{attempt.device} was cancelled and holds its temperature.")
+        elif outcome.report.code == FaultCode.HEAT_CONTACT_LOST:
+            for effect in effects:
+                run = self._state.experiments[effect.work.experiment_id]
+                self.block(run, f"nobody knows how hot {attempt.device} is.")
 
     def give_up(self, attempt: AttemptRun, fault: Fault) -> None:
         """End an attempt whose device gives no answer; keep the arm away from where it acts."""
@@ -66,49 +90,68 @@ class AttemptDesk:
             self.block(run, f"nobody knows what {attempt.device} does there.")
 
     def end_overdue(self) -> None:
-        """Cancel what is late, and give up what is very late."""
+        """Tell of what is late, then cancel it, and give up what is very late."""
+        now_ns = self._ledger.now_ns
         for attempt in list(self._state.attempts.values()):
             deadline = attempt.goal.deadline_ns
-            if not deadline:
+            if not deadline or now_ns < deadline + OVERDUE_NOTICE_NS:
                 continue
-            if self._ledger.now_ns >= deadline + OVERDUE_GIVE_UP_NS:
+            if attempt.attempt_id not in self._state.overdue:
+                fault = Fault.of(
+                    FaultCode.DEADLINE_EXCEEDED,
+                    f"{attempt.device} has not ended {attempt.attempt_id} by its deadline; "
+                    "look at the device.",
+                )
+                self._ledger.emit(
+                    ev.DeadlineMissed(
+                        attempt.attempt_id, attempt.device, self._ledger.next_fault_id(), fault
+                    )
+                )
+            if now_ns >= deadline + OVERDUE_GIVE_UP_NS:
                 fault = Fault.of(
                     FaultCode.DEADLINE_EXCEEDED,
                     f"{attempt.device} gave no outcome of {attempt.attempt_id} in time.",
                 )
                 self.give_up(attempt, fault)
-            elif (
-                self._ledger.now_ns >= deadline + OVERDUE_CANCEL_NS and not attempt.cancel_requested
-            ):
+            elif now_ns >= deadline + OVERDUE_CANCEL_NS and not attempt.cancel_requested:
                 self._ledger.emit(ev.CancelIntended(attempt.attempt_id, "its deadline has passed."))
 
     def wakeups(self) -> list[int]:
-        """Moments at which `end_overdue` has something to do."""
+        """Moments at which deadlines of attempts and questions pass."""
         found = []
         for attempt in self._state.attempts.values():
-            if attempt.goal.deadline_ns:
+            deadline = attempt.goal.deadline_ns
+            if not deadline:
+                continue
+            if attempt.attempt_id not in self._state.overdue:
+                found.append(deadline + OVERDUE_NOTICE_NS)
+            else:
                 late = OVERDUE_GIVE_UP_NS if attempt.cancel_requested else OVERDUE_CANCEL_NS
-                found.append(attempt.goal.deadline_ns + late)
+                found.append(deadline + late)
+        found.extend(
+            fault.asked.until_ns for fault in self._state.open_faults() if fault.asked is not None
+        )
         return found
 
     # --- failures -----------------------------------------------------------------------------
 
-    def resolve_faults(self) -> None:
-        """Decide about every task whose attempt failed."""
-        for run in list(self._state.active()):
-            for task in run.tasks.values():
-                if task.state is TaskState.AWAITING_RESOLUTION:
-                    self._resolve(run, task)
+    def resolve_faults(self, run: ExperimentRun) -> None:
+        """Decide about an experiment's failed tasks, and about questions nobody answered."""
+        for task in run.tasks.values():
+            if task.state is TaskState.AWAITING_RESOLUTION:
+                self._resolve(run, task)
 
     def _resolve(self, run: ExperimentRun, task: TaskRun) -> None:
         assert task.fault is not None
-        fault = task.fault
-        recipe = self._ledger.campaign().plan.recipe
-        fault_id = self._ledger.next_fault_id()
+        if task.fault_id:
+            asked = self._state.faults[task.fault_id].asked
+            if asked is not None and self._ledger.now_ns >= asked.until_ns:
+                self._carry_out(run, task, asked.then, "nobody answered in time")
+            return
         self._ledger.emit(
             ev.FaultRaised(
-                fault_id,
-                fault,
+                self._ledger.next_fault_id(),
+                task.fault,
                 task.device,
                 task.attempt_id,
                 run.experiment_id,
@@ -117,40 +160,132 @@ class AttemptDesk:
             )
         )
         is_move = task.step_id == MOVE
-        served = recipe.step(task.serves) if task.serves else None
-        tries = (
-            tries_of_move(recipe, served) if is_move else tries_of_step(recipe.step(task.step_id))
-        )
-        is_somewhere = bool(self._state.container_of(run).position)
+        tries = self._tries(task)
+        container = self._state.container_of(run)
+        is_somewhere = bool(container.position) or (task.looks and bool(container.suspects))
         if run.abort is not None and not is_move:
-            self._decide(fault_id, Resolution.ABORT_EXPERIMENT)
-        elif is_somewhere and may_retry(fault, task.failures, tries):
-            self._decide(fault_id, Resolution.RETRY, self._ledger.now_ns + tries.wait_ns)
+            self._decide(task, Resolution.ABORT_EXPERIMENT)
+        elif is_somewhere and (
+            may_retry(task.fault, task.failures, tries)
+            or (_puts_away(run, task) and task.failures <= PUT_AWAY_RETRIES)
+        ):
+            wait_ns = tries.wait_ns(task.failures)
+            self._decide(task, Resolution.RETRY, not_before_ns=self._ledger.now_ns + wait_ns)
         elif run.abort is not None or (is_move and run.steps_done):
-            self._decide(fault_id, Resolution.ABORT_SAMPLE)
-            self.block(run, fault.message)
-        elif is_somewhere and _may_skip(task, served, tries):
-            self._decide(fault_id, Resolution.SKIP)
-            step_id = task.serves if is_move else task.step_id
-            self._ledger.emit(ev.TaskSettled(run.experiment_id, step_id, TaskState.SKIPPED))
+            message = task.fault.message
+            self._decide(task, Resolution.ABORT_SAMPLE)
+            self.block(run, message)
         else:
-            self._decide(fault_id, Resolution.ABORT_EXPERIMENT)
-            self.abort(run, ExperimentState.FAILED, teaches(fault), fault.message)
+            self._carry_out(run, task, tries.then[0])
 
-    def _decide(self, fault_id: str, resolution: Resolution, not_before_ns: int = 0) -> None:
-        self._ledger.emit(ev.FaultResolved(fault_id, resolution, "policy", not_before_ns))
+    def _tries(self, task: TaskRun) -> Tries:
+        recipe = self._ledger.campaign().plan.recipe
+        if task.step_id == MOVE:
+            return tries_of_move(recipe, recipe.step(task.serves) if task.serves else None)
+        return tries_of_step(recipe.step(task.step_id))
+
+    def _carry_out(
+        self, run: ExperimentRun, task: TaskRun, remedy: Remedy, remark: str = ""
+    ) -> None:
+        """Do what the policy says, or what stands behind it where that is of no use."""
+        assert task.fault is not None
+        fault, tries = task.fault, self._tries(task)
+        is_somewhere = bool(self._state.container_of(run).position)
+        if remedy is Remedy.OTHER_DEVICE:
+            if is_somewhere and may_try_elsewhere(fault) and self._has_other(task):
+                self._decide(
+                    task,
+                    Resolution.RETRY,
+                    not_before_ns=self._ledger.now_ns,
+                    exclude=task.device,
+                    fresh=True,
+                    remark=remark,
+                )
+            else:
+                self._carry_out(run, task, tries.behind(remedy), remark)
+        elif remedy is Remedy.ASK:
+            behind = tries.behind(remedy)
+            if self._ledger.floor.lab.asks:
+                until_ns = self._ledger.now_ns + tries.ask_ns
+                self._ledger.emit(ev.OperatorAsked(task.fault_id, until_ns, behind))
+            else:
+                self._carry_out(run, task, behind, remark)
+        elif remedy is Remedy.SKIP and is_somewhere and _may_skip(task):
+            self.skip(run, task, "policy", remark)
+        else:
+            resolution = (
+                Resolution.ABORT_SAMPLE
+                if remedy is Remedy.ABORT_SAMPLE
+                else Resolution.ABORT_EXPERIMENT
+            )
+            self._decide(task, resolution, remark=remark)
+            self.abort(run, ExperimentState.FAILED, teaches(fault), fault.message)
+            campaign = self._ledger.open_campaign()
+            if remedy is Remedy.STOP_LAB and campaign is not None and campaign.stopping is None:
+                self._ledger.emit(
+                    ev.CampaignStopping(
+                        fault.code,
+                        f"the policy of step {task.serves or task.step_id} of "
+                        f"{run.experiment_id} stops the lab: {fault.message}",
+                    )
+                )
+
+    def skip(self, run: ExperimentRun, task: TaskRun, by: str, remark: str = "") -> None:
+        """Pass over a task's step; of a transfer: the step that wants it."""
+        step_id = task.serves if task.step_id == MOVE else task.step_id
+        self._decide(task, Resolution.SKIP, by=by, remark=remark)
+        self._ledger.emit(ev.TaskSettled(run.experiment_id, step_id, TaskState.SKIPPED))
+
+    def _has_other(self, task: TaskRun) -> bool:
+        """Whether another device of the kind is usable and did not fail at this task."""
+        if task.device in task.excluded:
+            # It was used again, so that there was no other.
+            return False
+        lab = self._ledger.floor.lab
+        tried = (*task.excluded, task.device)
+        goal = task.failed_goal
+        return any(
+            device.name not in tried
+            and self._presence.is_usable(device.name)
+            and (
+                not isinstance(goal, HeatGoal)
+                or self._ledger.floor.can_heat(device.name, goal.profile)
+            )
+            for device in lab.devices_of(lab.device(task.device).kind)
+        )
+
+    def _decide(
+        self,
+        task: TaskRun,
+        resolution: Resolution,
+        *,
+        by: str = "policy",
+        not_before_ns: int = 0,
+        exclude: str = "",
+        fresh: bool = False,
+        remark: str = "",
+    ) -> None:
+        self._ledger.emit(
+            ev.FaultResolved(task.fault_id, resolution, by, not_before_ns, remark, exclude, fresh)
+        )
 
     def abort(
         self, run: ExperimentRun, state: ExperimentState, teaching: ObservationKind, message: str
     ) -> None:
-        """Let an experiment do no further step."""
+        """Let an experiment do no further step; questions about it are answered by that."""
+        for task in run.tasks.values():
+            if task.fault_id:
+                self._decide(task, Resolution.ABORT_EXPERIMENT, remark=message)
         self._ledger.emit(ev.ExperimentAborted(run.experiment_id, state, teaching, message))
 
     def block(self, run: ExperimentRun, reason: str) -> None:
         """Leave an experiment's container where it is, and let nobody use that position."""
-        position = self._state.container_of(run).position
+        container = self._state.container_of(run)
+        position = container.position
         if position and self._state.position_state(position) is not PositionState.BLOCKED:
             self._ledger.emit(ev.PositionBlocked(position, reason))
+        elif container.suspects and run.move.looks:
+            self._ledger.emit(ev.SearchGivenUp(container.container_id, reason))
 
     def cancel_stopped(self) -> None:
         """Cancel the attempts of cancelled experiments; all of them after an emergency stop."""
@@ -158,7 +293,7 @@ class AttemptDesk:
             if attempt.cancel_requested:
                 continue
             if self._state.estopped:
-                self._ledger.emit(ev.CancelIntended(attempt.attempt_id, "emergency stop."))
+                self._ledger.emit(ev.CancelIntended(attempt.attempt_id, ev.EMERGENCY))
             elif not isinstance(attempt.goal, TransferGoal) and all(
                 self._is_canceled(work.experiment_id) for work in attempt.works
             ):
@@ -172,11 +307,12 @@ class AttemptDesk:
         return abort is not None and abort.state is ExperimentState.CANCELED
 
 
-def _may_skip(task: TaskRun, served: Step | None, tries: Tries) -> bool:
-    """Whether policy passes over the step and the sample is still what it was."""
+def _puts_away(run: ExperimentRun, task: TaskRun) -> bool:
+    """Whether a transfer is there for the place that it empties, not for the sample."""
+    return task.step_id == MOVE and (run.abort is not None or not task.serves)
+
+
+def _may_skip(task: TaskRun) -> bool:
+    """Whether policy may pass over the step because the sample is still what it was."""
     assert task.fault is not None
-    return (
-        tries.then is Remedy.SKIP
-        and not task.fault.sample_compromised
-        and (task.step_id != MOVE or served is not None)
-    )
+    return not task.fault.sample_compromised and (task.step_id != MOVE or bool(task.serves))

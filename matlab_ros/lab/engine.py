@@ -20,9 +20,11 @@ from matlab_ros.lab.floor import Floor
 from matlab_ros.lab.flow import Flow
 from matlab_ros.lab.journal import Journal, JournalEntry
 from matlab_ros.lab.ledger import Ledger
-from matlab_ros.lab.operators import OperatorDesk, Refused
+from matlab_ros.lab.operators import OperatorDesk
 from matlab_ros.lab.planner_desk import PlannerDesk
 from matlab_ros.lab.presence import Presence
+from matlab_ros.lab.refused import Refused
+from matlab_ros.lab.scheduler import Scheduler
 from matlab_ros.lab.state import LabState
 from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_config import LabConfig
@@ -39,6 +41,7 @@ class Engine:
         lab: its configuration.
         journal: empty, or see `recover`.
         on_entry: called with each entry after it was written.
+        make_scheduler: another one, to compare with.
     """
 
     def __init__(
@@ -46,15 +49,24 @@ class Engine:
         lab: LabConfig,
         journal: Journal,
         on_entry: Callable[[JournalEntry], None] | None = None,
+        make_scheduler: Callable[[Floor, Callable[[str], bool]], Scheduler] = Scheduler,
     ) -> None:
         self._ledger = Ledger(lab, journal, on_entry)
         self._presence = Presence(self._ledger.state)
         self._attempts = AttemptDesk(self._ledger, self._presence)
         self._planner = PlannerDesk(self._ledger)
         self._operators = OperatorDesk(self._ledger, self._attempts)
-        self._flow = Flow(self._ledger, self._presence, self._attempts, self._planner)
+        self._flow = Flow(
+            self._ledger,
+            self._presence,
+            self._attempts,
+            self._planner,
+            make_scheduler(self._ledger.floor, self._presence.is_usable),
+        )
         self._deferred: list[inp.AttemptFinished] = []
         self._is_end_told = True
+        self._wakeup: tuple[int | None] | None = None
+        """When it acts by itself; None where that is not known yet."""
 
     @classmethod
     def recover(
@@ -63,17 +75,25 @@ class Engine:
         journal: Journal,
         now_ns: int = 0,
         on_entry: Callable[[JournalEntry], None] | None = None,
+        on_replayed: Callable[[JournalEntry], None] | None = None,
     ) -> Engine:
         """An engine in the state that a journal holds; with an empty one the same as a new one.
 
         Goals without an outcome are sent again as their devices become ready, and open calls of
         the planner are made again, all with the next input.
 
+        Args:
+            lab: its configuration.
+            journal: is read, and written from now on.
+            now_ns: ROS time.
+            on_entry: called with each entry after it was written.
+            on_replayed: called with each entry that was there before.
+
         Raises:
             JournalError: the journal cannot be understood or written.
         """
         engine = cls(lab, journal, on_entry)
-        engine._ledger.replay()
+        engine._ledger.replay(on_replayed)
         if engine.state.sequence:
             engine._ledger.set_time(now_ns)
             engine._ledger.emit(ev.ManagerRestarted())
@@ -103,7 +123,9 @@ class Engine:
 
     def next_wakeup(self) -> int | None:
         """When the engine acts by itself if nothing happens before; ROS time in nanoseconds."""
-        return self._flow.next_wakeup()
+        if self._wakeup is None:
+            self._wakeup = (self._flow.next_wakeup(),)
+        return self._wakeup[0]
 
     # --- in and out ---------------------------------------------------------------------------
 
@@ -122,6 +144,7 @@ class Engine:
             JournalError: the journal could not be written; this engine is not usable any more.
         """
         self._ledger.set_time(now_ns)
+        self._wakeup = None
         self._take(given)
         if self._deferred and not self._planner.is_calling:
             deferred, self._deferred = self._deferred, []
@@ -151,7 +174,7 @@ class Engine:
                 self._lose(given)
             case inp.DeviceGivenUp():
                 self._give_up(given.device)
-            case inp.CampaignSubmitted():
+            case inp.CampaignSubmitted() | inp.ExperimentAsked():
                 self._operators.follow(given)
                 self._is_end_told = False
             case _:

@@ -18,6 +18,7 @@ from matlab_ros.model.faults import Fault
 from matlab_ros.model.lab_words import (
     ExperimentState,
     ObservationKind,
+    Remedy,
     Resolution,
     SampleFate,
     SampleState,
@@ -191,11 +192,14 @@ class ExperimentSubmitted(Event):
 
     experiment_id: str
     settings: tuple[Setting, ...]
+    ordinal: int = 0
+    """Among the campaign's experiments; 0: as its id says."""
+    operator: str = ""
 
     @property
     def text(self) -> str:
         """A sentence for a person."""
-        return f"An operator submitted {self.experiment_id}."
+        return f"{self.operator or 'An operator'} submitted {self.experiment_id}."
 
 
 @dataclass(frozen=True)
@@ -247,8 +251,42 @@ class ExperimentStarted(Event):
 
 
 @dataclass(frozen=True)
+class BranchTaken(Event):
+    """All that a step needs has ended, and its condition holds: it is to be done."""
+
+    TAG: ClassVar[str] = "branch_taken"
+    KIND: ClassVar[EventKind] = EventKind.EXPERIMENT
+
+    experiment_id: str
+    step_id: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        return f"{self.experiment_id}: {self.step_id} is done, since {self.reason}."
+
+
+@dataclass(frozen=True)
+class WaitBegun(Event):
+    """A step that only lets time pass has begun; it ends by itself."""
+
+    TAG: ClassVar[str] = "wait_begun"
+    KIND: ClassVar[EventKind] = EventKind.EXPERIMENT
+
+    experiment_id: str
+    step_id: str
+    until_ns: int
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        return f"{self.experiment_id}: {self.step_id} has begun."
+
+
+@dataclass(frozen=True)
 class TaskSettled(Event):
-    """A step came to its end without an attempt: its crucible stood there, or it was skipped."""
+    """A step came to its end without an attempt: it stood there, had waited, or was skipped."""
 
     TAG: ClassVar[str] = "task_settled"
     KIND: ClassVar[EventKind] = EventKind.EXPERIMENT
@@ -256,11 +294,56 @@ class TaskSettled(Event):
     experiment_id: str
     step_id: str
     state: TaskState
+    reason: str = ""
 
     @property
     def text(self) -> str:
         """A sentence for a person."""
-        return f"{self.experiment_id}: step {self.step_id} {self.state.value}."
+        reason = f", since {self.reason}" if self.reason else ""
+        return f"{self.experiment_id}: step {self.step_id} {self.state.value}{reason}."
+
+
+@dataclass(frozen=True)
+class LoopRepeated(Event):
+    """The steps of a loop are done again."""
+
+    TAG: ClassVar[str] = "loop_repeated"
+    KIND: ClassVar[EventKind] = EventKind.EXPERIMENT
+
+    experiment_id: str
+    loop: str
+    """Id of the loop's last step."""
+    round: int
+    """That begins now; the first was 0."""
+    steps: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        reason = f", since {self.reason}" if self.reason else ""
+        return f"{self.experiment_id}: {', '.join(self.steps)} again (round {self.round}){reason}."
+
+
+@dataclass(frozen=True)
+class LoopEnded(Event):
+    """A loop is over; what comes behind it may begin."""
+
+    TAG: ClassVar[str] = "loop_ended"
+    KIND: ClassVar[EventKind] = EventKind.EXPERIMENT
+
+    experiment_id: str
+    loop: str
+    """Id of the loop's last step."""
+    round: int
+    """The last; the first was 0."""
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        reason = f", since {self.reason}" if self.reason else ""
+        return f"{self.experiment_id}: the loop of {self.loop} ended in round {self.round}{reason}."
 
 
 @dataclass(frozen=True)
@@ -315,6 +398,8 @@ class Work:
     sample_id: str
     serves: str = ""
     """Of a transfer: the step that wants it; empty: the crucible goes home."""
+    looks: bool = False
+    """Of a transfer: nobody knows whether the crucible stands at its source."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +412,8 @@ class Effect:
     fate: SampleFate
     position: str
     """Where the container is; empty where nobody knows."""
+    suspects: tuple[str, ...] | None = None
+    """Where it may be if nobody knows; None (in old journals): at both ends of a transfer."""
 
 
 @dataclass(frozen=True)
@@ -345,6 +432,10 @@ class AttemptIntended(Event):
     def text(self) -> str:
         """A sentence for a person."""
         return f"{self.device}: {self.goal.TAG} for {', '.join(self.goal.sample_ids)}."
+
+
+EMERGENCY = "emergency stop."
+"""Reason of the cancels that an emergency stop makes."""
 
 
 @dataclass(frozen=True)
@@ -421,11 +512,77 @@ class FaultResolved(Event):
     not_before_ns: int = 0
     """Of RETRY: when."""
     remark: str = ""
+    exclude: str = ""
+    """Of RETRY: a device that is not to be used again while there is another."""
+    fresh: bool = False
+    """Of RETRY: the policy's attempts are counted anew."""
 
     @property
     def text(self) -> str:
         """A sentence for a person."""
-        return f"{self.fault_id}: {self.resolution.name.lower()} by {self.resolved_by}."
+        words = self.resolution.name.lower().replace("_", " ")
+        elsewhere = f" without {self.exclude}" if self.exclude else ""
+        remark = f" ({self.remark})" if self.remark else ""
+        return f"{self.fault_id}: {words}{elsewhere} by {self.resolved_by}{remark}."
+
+
+@dataclass(frozen=True)
+class OperatorAsked(Event):
+    """The fault stays open until an operator decides; everything else goes on."""
+
+    TAG: ClassVar[str] = "operator_asked"
+    KIND: ClassVar[EventKind] = EventKind.FAULT
+
+    fault_id: str
+    until_ns: int
+    """When the policy decides because nobody did."""
+    then: Remedy
+    """What it decides then."""
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        words = self.then.value.replace("_", " ")
+        return f"{self.fault_id} waits for an operator; without an answer in time: {words}."
+
+
+@dataclass(frozen=True)
+class StepAssumed(Event):
+    """An operator says that a step was done; nothing about it was measured."""
+
+    TAG: ClassVar[str] = "step_assumed"
+    KIND: ClassVar[EventKind] = EventKind.OPERATOR
+
+    fault_id: str
+    experiment_id: str
+    step_id: str
+    sample_id: str
+    outcome: Outcome
+    operator: str
+    remark: str = ""
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        return f"{self.operator}: {self.step_id} of {self.experiment_id} counts as done."
+
+
+@dataclass(frozen=True)
+class DeadlineMissed(Event):
+    """An attempt has no outcome although its deadline has passed."""
+
+    TAG: ClassVar[str] = "deadline_missed"
+    KIND: ClassVar[EventKind] = EventKind.FAULT
+
+    attempt_id: str
+    device: str
+    fault_id: str
+    fault: Fault
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        return f"{self.fault_id} ({self.fault.code.name}): {self.fault.message}"
 
 
 # --- positions and samples --------------------------------------------------------------------
@@ -448,6 +605,40 @@ class PositionBlocked(Event):
 
 
 @dataclass(frozen=True)
+class LeaseExpired(Event):
+    """An attempt's device was silent for too long; what stands where it worked is not known."""
+
+    TAG: ClassVar[str] = "lease_expired"
+    KIND: ClassVar[EventKind] = EventKind.ATTEMPT
+
+    attempt_id: str
+    fault_id: str
+    positions: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        places = ", ".join(self.positions) or "no position"
+        return f"The lease of {self.attempt_id} ran out; unknown now: {places}."
+
+
+@dataclass(frozen=True)
+class SearchGivenUp(Event):
+    """Nobody looks for a lost container any more; where it may stand stays unknown."""
+
+    TAG: ClassVar[str] = "search_given_up"
+    KIND: ClassVar[EventKind] = EventKind.SAMPLE
+
+    container_id: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        return f"{self.container_id} is not looked for any more: {self.reason}"
+
+
+@dataclass(frozen=True)
 class SampleCorrected(Event):
     """An operator looked, and says where a sample is."""
 
@@ -465,6 +656,43 @@ class SampleCorrected(Event):
     def text(self) -> str:
         """A sentence for a person."""
         return f"{self.operator or 'An operator'}: {self.sample_id} is at {self.position or '-'}."
+
+
+@dataclass(frozen=True)
+class PositionLookedAt(Event):
+    """An operator looked at a position, and says what stands there."""
+
+    TAG: ClassVar[str] = "position_looked_at"
+    KIND: ClassVar[EventKind] = EventKind.OPERATOR
+
+    position: str
+    container_id: str
+    """Empty: nothing."""
+    operator: str
+    remark: str = ""
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        who, what = self.operator or "An operator", self.container_id or "nothing"
+        return f"{who}: {self.position} holds {what}."
+
+
+@dataclass(frozen=True)
+class ContainerReplaced(Event):
+    """A clean, empty container stands in the home position of a used one."""
+
+    TAG: ClassVar[str] = "container_replaced"
+    KIND: ClassVar[EventKind] = EventKind.OPERATOR
+
+    container_id: str
+    operator: str
+    remark: str = ""
+
+    @property
+    def text(self) -> str:
+        """A sentence for a person."""
+        return f"{self.operator or 'An operator'}: {self.container_id} is clean and at home."
 
 
 # --- operators and devices --------------------------------------------------------------------
@@ -550,37 +778,5 @@ class DeviceBack(Event):
         return f"{self.device} is back."
 
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    kind.TAG: kind
-    for kind in (
-        CampaignStarted,
-        CampaignStopping,
-        CampaignEnded,
-        ManagerRestarted,
-        SuggestionsRequested,
-        SuggestionsReceived,
-        PlannerRefused,
-        PlannerForgot,
-        ExperimentSubmitted,
-        ObservationMade,
-        ObservationConfirmed,
-        ExperimentStarted,
-        TaskSettled,
-        ExperimentAborted,
-        ExperimentEnded,
-        AttemptIntended,
-        CancelIntended,
-        AttemptEnded,
-        FaultRaised,
-        FaultResolved,
-        PositionBlocked,
-        SampleCorrected,
-        Paused,
-        Resumed,
-        EmergencyStopEngaged,
-        EmergencyStopReleased,
-        DeviceGone,
-        DeviceBack,
-    )
-}
+EVENT_TYPES: dict[str, type[Event]] = {kind.TAG: kind for kind in Event.__subclasses__()}
 """Every kind of event by its tag."""

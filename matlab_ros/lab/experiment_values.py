@@ -67,6 +67,8 @@ class CampaignPlan:
     elements: tuple[str, ...]
     """That may be in the crucible after heating; candidates of the phase search."""
     simulated: bool
+    planned: bool = True
+    """Whether a planner proposes its experiments; else all of them are submitted."""
 
     @property
     def name(self) -> str:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import heapq
+
 from matlab_ros.lab import events as ev
 from matlab_ros.lab.allocator import choose
 from matlab_ros.lab.attempts import AttemptDesk
 from matlab_ros.lab.goal_builder import intend
+from matlab_ros.lab.leases import Leases
 from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.planner_desk import PlannerDesk
 from matlab_ros.lab.presence import Presence
-from matlab_ros.lab.results import is_analysed, observation_of
+from matlab_ros.lab.results import is_analysed, is_discarded, observation_of
 from matlab_ros.lab.scheduler import Scheduler
-from matlab_ros.lab.state import ContainerRun, ExperimentRun
-from matlab_ros.model.faults import FaultCode
+from matlab_ros.lab.state import ContainerRun, ExperimentRun, TaskRun
+from matlab_ros.lab.step_desk import StepDesk
+from matlab_ros.lab.wants import places_to_search
+from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_words import (
     ExperimentState,
     ObservationKind,
+    PositionState,
     SampleState,
-    StepAction,
     TaskState,
 )
-
-_STANDING = (StepAction.TRANSFER, StepAction.STORE, StepAction.DISCARD)
-"""Steps that are done when the crucible stands in the right place."""
 
 
 class Flow:
@@ -33,32 +35,41 @@ class Flow:
         presence: of its devices.
         attempts: ends attempts and decides about failures.
         planner: asks and reports.
+        scheduler: lists what could begin.
     """
 
     def __init__(
-        self, ledger: Ledger, presence: Presence, attempts: AttemptDesk, planner: PlannerDesk
+        self,
+        ledger: Ledger,
+        presence: Presence,
+        attempts: AttemptDesk,
+        planner: PlannerDesk,
+        scheduler: Scheduler,
     ) -> None:
         self._ledger = ledger
         self._state = ledger.state
         self._presence = presence
         self._attempts = attempts
         self._planner = planner
-        self._scheduler = Scheduler(ledger.floor, presence.is_usable)
+        self._scheduler = scheduler
+        self._steps = StepDesk(ledger)
+        self._leases = Leases(ledger, presence)
+        self._waiting: list[tuple[int, str]] = []
+        """Heap of moments at which an experiment may go on; entries may be outdated."""
 
     def advance(self) -> None:
         """Go on until nothing follows any more."""
+        self._touch_due()
         while True:
             before = self._state.sequence
             self._attempts.end_overdue()
-            self._attempts.resolve_faults()
-            self._abort_stopping()
+            self._leases.end_expired()
             self._attempts.cancel_stopped()
+            self._attend()
             if self._ledger.open_campaign() is not None:
-                self._settle_tasks()
-                self._make_observations()
-                self._end_experiments()
                 self._start_experiments()
                 self._planner.want_suggestions()
+                self._attend()
                 self._start_attempt()
                 self._end_campaign()
             if self._state.sequence == before and not self._break_standstill():
@@ -66,77 +77,97 @@ class Flow:
 
     def next_wakeup(self) -> int | None:
         """When something follows from the passing of time alone; ROS time in nanoseconds."""
-        moments = self._attempts.wakeups()
+        moments = [*self._attempts.wakeups(), *self._leases.wakeups()]
         campaign = self._ledger.open_campaign()
         if campaign is not None and not self._state.is_paused():
             now_ns = self._ledger.now_ns
-            for run in self._state.active():
-                for task in run.tasks.values():
-                    if task.state is TaskState.READY and task.not_before_ns > now_ns:
-                        moments.append(task.not_before_ns)
+            moments.extend(self._waiting_until())
+            moments.extend(self._scheduler.wakeups(self._state, now_ns))
             if campaign.ask_again_ns > now_ns:
                 moments.append(campaign.ask_again_ns)
         return min(moments, default=None)
 
-    # --- experiments --------------------------------------------------------------------------
+    # --- one experiment after the other -------------------------------------------------------
 
-    def _abort_stopping(self) -> None:
-        """Abort what a stopping campaign holds."""
-        campaign = self._ledger.open_campaign()
-        if campaign is None or campaign.stopping is None:
-            return
-        for run in list(self._state.in_flight()):
-            if run.abort is None:
-                self._attempts.abort(
-                    run,
-                    ExperimentState.CANCELED,
-                    ObservationKind.ABANDONED,
-                    campaign.stopping.message,
-                )
+    def _touch_due(self) -> None:
+        """Look again at the experiments whose time has come."""
+        now_ns, touched = self._ledger.now_ns, self._ledger.touched
+        while self._waiting and self._waiting[0][0] <= now_ns:
+            touched.add(heapq.heappop(self._waiting)[1])
+        for fault in self._state.open_faults():
+            if fault.asked is not None and fault.asked.until_ns <= now_ns:
+                touched.add(fault.raised.experiment_id)
 
-    def _settle_tasks(self) -> None:
-        """End the steps that consist in standing somewhere."""
-        for run in list(self._state.active()):
-            if self._state.is_paused(run):
-                continue
-            step = self._scheduler.next_step(self._state, run)
+    def _waiting_until(self) -> list[int]:
+        """The first moment that an experiment waits for, if there is one."""
+        while self._waiting:
+            moment_ns, experiment_id = self._waiting[0]
+            run = self._state.experiments.get(experiment_id)
             if (
-                step is not None
-                and step.action in _STANDING
-                and self._scheduler.stands_right(self._state.container_of(run), step)
+                run is not None
+                and not run.state.is_final
+                and any(_waits_until(task) == moment_ns for task in run.tasks.values())
+                and not self._state.is_paused(run)
             ):
-                self._ledger.emit(ev.TaskSettled(run.experiment_id, step.id, TaskState.SUCCEEDED))
+                return [moment_ns]
+            heapq.heappop(self._waiting)
+        return []
 
-    def _make_observations(self) -> None:
+    def _attend(self) -> None:
+        """Let everything follow for the experiments that something happened to."""
+        while names := self._ledger.touched.take():
+            for name in names:
+                run = self._state.experiments.get(name)
+                if run is not None and not run.state.is_final:
+                    self._attend_to(run)
+                self._scheduler.touch(name)
+
+    def _attend_to(self, run: ExperimentRun) -> None:
+        self._attempts.resolve_faults(run)
+        campaign = self._ledger.open_campaign()
+        if campaign is None:
+            return
+        if campaign.stopping is not None and run.abort is None:
+            self._attempts.abort(
+                run, ExperimentState.CANCELED, ObservationKind.ABANDONED, campaign.stopping.message
+            )
+        self._steps.settle(run)
+        self._make_observation(run)
+        self._end_experiment(run)
+        for task in run.tasks.values():
+            moment_ns = _waits_until(task)
+            if moment_ns > self._ledger.now_ns:
+                heapq.heappush(self._waiting, (moment_ns, run.experiment_id))
+
+    def _make_observation(self, run: ExperimentRun) -> None:
+        if run.observation is not None:
+            return
         plan = self._ledger.campaign().plan
-        for run in list(self._state.in_flight()):
-            if run.observation is not None:
-                continue
-            is_over = (run.abort is not None or run.steps_done) and not _is_engaged(run)
-            if is_over or is_analysed(plan.recipe, run):
-                without = run.abort.teaches if run.abort else ObservationKind.ABANDONED
-                observation = observation_of(plan, run, without, self._ledger.now_ns)
-                self._ledger.emit(ev.ObservationMade(run.experiment_id, observation))
+        is_over = (run.abort is not None or run.steps_done) and not _is_engaged(run)
+        if is_over or is_analysed(plan.recipe, run):
+            without = run.abort.teaches if run.abort else ObservationKind.ABANDONED
+            observation = observation_of(plan, run, without, self._ledger.now_ns)
+            self._ledger.emit(ev.ObservationMade(run.experiment_id, observation))
 
-    def _end_experiments(self) -> None:
-        for run in list(self._state.in_flight()):
-            if run.observation is None or _is_engaged(run):
-                continue
-            if run.abort is None and not run.steps_done:
-                continue
-            if run.state is ExperimentState.PLANNED:
-                state = run.abort.state if run.abort else ExperimentState.CANCELED
-                self._ledger.emit(ev.ExperimentEnded(run.experiment_id, state, SampleState.PLANNED))
-            elif self._is_put_away(self._state.container_of(run)):
-                self._ledger.emit(
-                    ev.ExperimentEnded(run.experiment_id, _end_state(run), self._rest_state(run))
-                )
+    def _end_experiment(self, run: ExperimentRun) -> None:
+        if run.observation is None or _is_engaged(run):
+            return
+        if run.abort is None and not run.steps_done:
+            return
+        if run.state is ExperimentState.PLANNED:
+            state = run.abort.state if run.abort else ExperimentState.CANCELED
+            self._ledger.emit(ev.ExperimentEnded(run.experiment_id, state, SampleState.PLANNED))
+        elif self._is_put_away(self._state.container_of(run)):
+            self._ledger.emit(
+                ev.ExperimentEnded(run.experiment_id, _end_state(run), self._rest_state(run))
+            )
 
     def _is_put_away(self, container: ContainerRun) -> bool:
-        """Whether a container is where it stays: at home, blocked, or nobody knows where."""
+        """Whether a container is where it stays: at home, blocked, or lost and looked for."""
+        if not container.position:
+            return not places_to_search(container)
         return (
-            not container.position
-            or container.position == container.home
+            container.position == container.home
             or self._state.positions[container.position].blocked
         )
 
@@ -144,8 +175,7 @@ class Flow:
         sample = self._state.samples[run.sample_id]
         if sample.state in (SampleState.LOST, SampleState.COMPROMISED):
             return sample.state
-        discards = self._ledger.campaign().plan.recipe.steps_of(StepAction.DISCARD)
-        if any(run.tasks[step.id].state is TaskState.SUCCEEDED for step in discards):
+        if is_discarded(self._ledger.campaign().plan.recipe, run):
             return SampleState.DISPOSED
         return SampleState.DONE if run.abort is None else SampleState.AT_REST
 
@@ -153,10 +183,8 @@ class Flow:
         """Give crucibles to the experiments that have none."""
         if self._ledger.campaign().stopping is not None or self._state.is_paused():
             return
-        for run in list(self._state.in_flight()):
-            if run.state is not ExperimentState.PLANNED or run.abort is not None:
-                continue
-            container = self._clean_container()
+        while (run := self._state.next_planned()) is not None:
+            container = self._state.next_clean()
             if container is None:
                 # Those under way go on to their ends; an aborted one may leave its crucible clean.
                 if not any(True for _ in self._state.active()):
@@ -167,18 +195,13 @@ class Flow:
                 ev.ExperimentStarted(run.experiment_id, sample_id, container.container_id)
             )
 
-    def _clean_container(self) -> ContainerRun | None:
-        for container in self._state.containers.values():
-            if container.clean and container.position == container.home:
-                return container
-        return None
-
     def _start_attempt(self) -> None:
         """Begin the one attempt that the allocator chooses, if any; each changes what follows."""
-        requests = self._scheduler.requests(self._state, self._ledger.now_ns)
-        chosen = choose(requests, lambda resource: self._scheduler.is_free(self._state, resource))
+        now_ns = self._ledger.now_ns
+        requests = self._scheduler.requests(self._state, now_ns)
+        chosen = choose(requests, self._scheduler.resources(self._state).is_free)
         if chosen is not None:
-            self._ledger.emit(intend(self._state, chosen.task, self._ledger.now_ns))
+            self._ledger.emit(intend(self._state, chosen.task, now_ns))
 
     # --- the campaign -------------------------------------------------------------------------
 
@@ -187,7 +210,7 @@ class Flow:
 
     def _end_campaign(self) -> None:
         campaign = self._ledger.campaign()
-        if any(True for _ in self._state.in_flight()) or campaign.requested:
+        if self._state.in_flight_count() or campaign.requested:
             return
         if any(True for _ in self._state.unreported()) and not self._planner.is_gone(campaign):
             return
@@ -231,12 +254,29 @@ class Flow:
         if not all(self._presence.is_usable(device.name) for device in devices):
             return False
         run = stuck[0]
-        self._stop(
-            FaultCode.INTERNAL_ERROR,
+        shut = self._shut_places()
+        message = (
             f"{run.experiment_id} cannot go on from {self._state.container_of(run).position} to "
-            f"{run.present_step or 'its home'}: every way is blocked.",
+            f"{run.present_step or 'its home'}: every way is blocked"
+            f"{'; look at ' if shut else ''}{', '.join(shut)}."
         )
+        code = FaultCode.POSITION_UNKNOWN if shut else FaultCode.INTERNAL_ERROR
+        fault_id = self._ledger.next_fault_id()
+        self._ledger.emit(ev.FaultRaised(fault_id, Fault.of(code, message), ""))
+        self._stop(code, message)
         return True
+
+    def _shut_places(self) -> list[str]:
+        """Positions at stations and in grippers that nobody may use."""
+        floor = self._ledger.floor
+        names = [place.name for place in floor.station_places] + list(floor.grippers.values())
+        shut = (PositionState.BLOCKED, PositionState.UNKNOWN)
+        return [name for name in names if self._state.position_state(name) in shut]
+
+
+def _waits_until(task: TaskRun) -> int:
+    """When a task that waits may begin, or ends by itself; 0: it waits for no moment."""
+    return task.not_before_ns if task.state is TaskState.READY else task.until_ns
 
 
 def _is_engaged(run: ExperimentRun) -> bool:

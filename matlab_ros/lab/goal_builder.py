@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from matlab_ros.lab.binding import doses_of, number, profile_of, text, values_of
+from matlab_ros.lab.binding import doses_of, minutes_of, profile_of, text, values_of
 from matlab_ros.lab.events import MOVE, AttemptIntended, Work
 from matlab_ros.lab.goals import (
     AnalyseGoal,
@@ -14,15 +15,18 @@ from matlab_ros.lab.goals import (
     MeasureGoal,
     TransferGoal,
 )
-from matlab_ros.lab.results import pattern_of
+from matlab_ros.lab.results import pattern_for
 from matlab_ros.lab.scheduler import Act, Move, Task
 from matlab_ros.lab.state import ExperimentRun, LabState
-from matlab_ros.model.recipe import (
+from matlab_ros.model.lab_words import CancelMode
+from matlab_ros.model.recipe import Step
+from matlab_ros.model.step_arguments import (
     AnalyseArguments,
     DispenseArguments,
+    GrindArguments,
     HeatArguments,
     MeasureArguments,
-    Step,
+    MixArguments,
 )
 
 _NS_PER_MIN = 60_000_000_000
@@ -57,29 +61,41 @@ def _move(state: LabState, task: Move, now_ns: int) -> AttemptIntended:
         deadline_ns=now_ns + round(moves.deadline_min * _NS_PER_MIN),
         sample_id=run.sample_id,
         container_id=container.container_id,
-        source=container.position,
+        source=task.looks_at or container.position,
         target=task.target,
     )
-    work = Work(run.experiment_id, MOVE, run.sample_id, task.serves)
+    work = Work(run.experiment_id, MOVE, run.sample_id, task.serves, looks=bool(task.looks_at))
     return AttemptIntended(goal.attempt_id, task.device, goal, (work,))
 
 
 def _act(state: LabState, task: Act, now_ns: int) -> AttemptIntended:
     assert state.campaign is not None
-    runs = [state.experiments[name] for name in task.experiment_ids]
-    step = state.campaign.plan.recipe.step(task.step_id)
-    goal = _goal(state, step, runs, now_ns)
-    works = tuple(Work(run.experiment_id, step.id, run.sample_id) for run in runs)
+    recipe = state.campaign.plan.recipe
+    runs = [state.experiments[name] for name, _ in task.works]
+    steps = [recipe.step(step_id) for _, step_id in task.works]
+    goal = _goal(state, steps, runs, now_ns)
+    limits = state.floor.lab.device(task.device).furnace
+    if isinstance(goal, HeatGoal) and limits is not None:
+        goal = replace(goal, on_cancel=CancelMode[limits.on_cancel.upper()])
+    works = tuple(
+        Work(run.experiment_id, step.id, run.sample_id)
+        for run, step in zip(runs, steps, strict=True)
+    )
     return AttemptIntended(goal.attempt_id, task.device, goal, works)
 
 
-def _goal(state: LabState, step: Step, runs: Sequence[ExperimentRun], now_ns: int) -> Goal:
+def _goal(
+    state: LabState, steps: Sequence[Step], runs: Sequence[ExperimentRun], now_ns: int
+) -> Goal:
     assert state.campaign is not None
     plan = state.campaign.plan
-    leader = runs[0]
+    leader, step = runs[0], steps[0]
+    round_ = leader.tasks[step.id].round
     values = values_of(plan, leader.suggestion.settings)
     attempt_id = attempt_name(leader, step.id)
-    deadline_ns = now_ns + round(step.deadline_min * _NS_PER_MIN)
+    # Where steps of different deadlines share a run, the strictest counts.
+    deadlines = [item.deadline_min for item in steps if item.deadline_min is not None]
+    deadline_ns = now_ns + round(min(deadlines) * _NS_PER_MIN)
     position = state.container_of(leader).position
     arguments = step.arguments
     if isinstance(arguments, DispenseArguments):
@@ -90,11 +106,22 @@ def _goal(state: LabState, step: Step, runs: Sequence[ExperimentRun], now_ns: in
             sample_id=leader.sample_id,
             container_id=state.container_of(leader).container_id,
             position=position,
-            doses=doses_of(plan, state.floor.lab, arguments, values),
-            mix_min=number(arguments.mix_min, values),
+            doses=doses_of(plan, state.floor.lab, arguments, values, round_),
+            mix_min=minutes_of(step, values, round_),
+        )
+    if isinstance(arguments, (MixArguments, GrindArguments)):
+        return DispenseGoal(
+            attempt_id=attempt_id,
+            issued_ns=now_ns,
+            deadline_ns=deadline_ns,
+            sample_id=leader.sample_id,
+            container_id=state.container_of(leader).container_id,
+            position=position,
+            doses=(),
+            mix_min=minutes_of(step, values, round_),
         )
     if isinstance(arguments, HeatArguments):
-        profile = profile_of(arguments, values)
+        profile = profile_of(arguments, values, round_)
         return HeatGoal(
             attempt_id=attempt_id,
             issued_ns=now_ns,
@@ -113,8 +140,8 @@ def _goal(state: LabState, step: Step, runs: Sequence[ExperimentRun], now_ns: in
             program=text(arguments.program, values),
         )
     assert isinstance(arguments, AnalyseArguments)
-    pattern = pattern_of(plan.recipe, leader)
-    assert pattern is not None, "a recipe is checked to measure before it analyses"
+    pattern = pattern_for(plan.recipe, leader, step.id)
+    assert pattern is not None, "an analysis without a pattern is skipped"
     return AnalyseGoal(
         attempt_id=attempt_id,
         issued_ns=now_ns,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matlab_ros.lab.experiment_values import CampaignPlan, Setting, Suggestion
 from matlab_ros.lab.goals import Outcome
 from matlab_ros.model.faults import Fault
-from matlab_ros.model.lab_words import SampleState, Scope
+from matlab_ros.model.lab_words import Resolution, SampleState, Scope
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,15 @@ class CampaignSubmitted:
 
 @dataclass(frozen=True)
 class ExperimentAsked:
-    """An operator wants an experiment with given settings."""
+    """Somebody wants an experiment with given settings; the same once more changes nothing."""
 
     settings: tuple[Setting, ...]
+    experiment_id: str = ""
+    """Empty: the next of the campaign under way."""
+    plan: CampaignPlan | None = None
+    """What the settings mean. Where no campaign is under way it begins, for this experiment alone;
+    None: what they mean to the campaign under way."""
+    operator: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,37 @@ class EmergencyStopAsked:
 
 
 @dataclass(frozen=True)
+class FaultResolutionAsked:
+    """An operator decides about an open fault."""
+
+    fault_id: str
+    resolution: Resolution
+    operator: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class PositionAsked:
+    """An operator looked at a position, and says what stands there."""
+
+    position: str
+    container_id: str = ""
+    """Empty: nothing."""
+    operator: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class RestockAsked:
+    """An operator put clean, empty containers into the home positions of used ones."""
+
+    container_ids: tuple[str, ...] = ()
+    """Empty: all that are used and at rest."""
+    operator: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
 class CorrectionAsked:
     """An operator says where a sample is."""
 
@@ -150,5 +187,8 @@ Input = (
     | ResumeAsked
     | CancelAsked
     | EmergencyStopAsked
+    | FaultResolutionAsked
     | CorrectionAsked
+    | PositionAsked
+    | RestockAsked
 )

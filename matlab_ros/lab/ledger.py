@@ -8,6 +8,7 @@ from matlab_ros.lab.events import Event
 from matlab_ros.lab.floor import Floor
 from matlab_ros.lab.journal import Journal, JournalEntry
 from matlab_ros.lab.state import CampaignRun, LabState
+from matlab_ros.lab.touched import Touched
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.lab_config import LabConfig
 
@@ -29,6 +30,8 @@ class Ledger:
     ) -> None:
         self.floor = Floor(lab)
         self.state = LabState(self.floor)
+        self.touched = Touched()
+        """Experiments that something happened to."""
         self.now_ns = 0
         """ROS time of what happens now; never runs back."""
         self._journal = journal
@@ -36,15 +39,21 @@ class Ledger:
         self._fresh: list[Event] = []
         self._is_broken = False
 
-    def replay(self) -> None:
+    def replay(self, on_replayed: Callable[[JournalEntry], None] | None = None) -> None:
         """Take in everything that the journal holds.
+
+        Args:
+            on_replayed: called with each entry.
 
         Raises:
             JournalError: it cannot be understood.
         """
         for entry in self._journal.read():
             self.state.apply(entry.event, entry.ros_time_ns)
+            if on_replayed is not None:
+                on_replayed(entry)
         self.now_ns = self.state.time_ns
+        self.touched.add_all(self.state)
 
     def set_time(self, now_ns: int) -> None:
         """Go on to a moment; one before the last event is taken for that event's.
@@ -59,6 +68,7 @@ class Ledger:
     def emit(self, event: Event) -> None:
         """Let an event happen now."""
         self.state.apply(event, self.now_ns)
+        self.touched.note(event, self.state)
         self._fresh.append(event)
 
     def commit(self) -> None:

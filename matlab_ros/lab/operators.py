@@ -6,12 +6,18 @@ from matlab_ros.lab import events as ev
 from matlab_ros.lab import inputs as inp
 from matlab_ros.lab.attempts import AttemptDesk
 from matlab_ros.lab.binding import check_binding
-from matlab_ros.lab.experiment_values import CampaignPlan
+from matlab_ros.lab.corrections import CorrectionDesk
+from matlab_ros.lab.experiment_values import CampaignPlan, Setting
 from matlab_ros.lab.ledger import Ledger
+from matlab_ros.lab.refused import Refused
+from matlab_ros.lab.resolutions import ResolutionDesk
 from matlab_ros.lab.state import experiment_name
+from matlab_ros.model.campaign_config import BudgetConfig, CampaignConfig, PlannerConfig
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_words import ExperimentState, ObservationKind, Scope
+
+_ANY_BUDGET = BudgetConfig(experiments=1)
 
 Asked = (
     inp.CampaignSubmitted
@@ -20,20 +26,11 @@ Asked = (
     | inp.ResumeAsked
     | inp.CancelAsked
     | inp.EmergencyStopAsked
+    | inp.FaultResolutionAsked
     | inp.CorrectionAsked
+    | inp.PositionAsked
+    | inp.RestockAsked
 )
-
-
-class Refused(LabError):
-    """A command cannot be followed; nothing was changed.
-
-    Attributes:
-        code: what for a program.
-    """
-
-    def __init__(self, code: FaultCode, message: str) -> None:
-        self.code = code
-        super().__init__(message)
 
 
 class OperatorDesk:
@@ -48,6 +45,8 @@ class OperatorDesk:
         self._ledger = ledger
         self._state = ledger.state
         self._attempts = attempts
+        self._resolutions = ResolutionDesk(ledger, attempts)
+        self._corrections = CorrectionDesk(ledger)
 
     def follow(self, asked: Asked) -> None:
         """Follow a command.
@@ -62,9 +61,10 @@ class OperatorDesk:
                 self._submit_experiment(asked)
             case inp.PauseAsked():
                 self._check_subject(asked.scope, asked.subject)
-                self._ledger.emit(
-                    ev.Paused(asked.scope, asked.subject, asked.operator, asked.reason)
-                )
+                if (asked.scope, asked.subject) not in self._state.paused:
+                    self._ledger.emit(
+                        ev.Paused(asked.scope, asked.subject, asked.operator, asked.reason)
+                    )
             case inp.ResumeAsked():
                 if (asked.scope, asked.subject) not in self._state.paused:
                     raise Refused(FaultCode.INVALID_GOAL, "That is not paused; nothing to resume.")
@@ -75,8 +75,14 @@ class OperatorDesk:
                 self._cancel(asked)
             case inp.EmergencyStopAsked():
                 self._emergency_stop(asked)
+            case inp.FaultResolutionAsked():
+                self._resolutions.resolve(asked)
             case inp.CorrectionAsked():
-                self._correct(asked)
+                self._corrections.correct_sample(asked)
+            case inp.PositionAsked():
+                self._corrections.look_at_position(asked)
+            case inp.RestockAsked():
+                self._corrections.restock(asked)
 
     def _submit_campaign(self, plan: CampaignPlan) -> None:
         present = self._state.campaign
@@ -102,11 +108,54 @@ class OperatorDesk:
             )
 
     def _submit_experiment(self, asked: inp.ExperimentAsked) -> None:
+        known = self._state.experiments.get(asked.experiment_id)
+        if known is not None:
+            if known.suggestion.settings != asked.settings:
+                raise Refused(
+                    FaultCode.CAMPAIGN_INVALID,
+                    f"{asked.experiment_id} was asked for before with other settings; choose "
+                    "another id.",
+                )
+            return
         campaign = self._ledger.open_campaign()
-        if campaign is None or campaign.stopping is not None:
-            raise Refused(FaultCode.CAMPAIGN_INVALID, "No campaign is under way to put it into.")
-        names = [setting.name for setting in asked.settings]
-        expected = [parameter.name for parameter in campaign.config.parameters]
+        if campaign is None:
+            self._begin_for(asked)
+            campaign = self._ledger.campaign()
+        elif campaign.stopping is not None:
+            raise Refused(
+                FaultCode.CAMPAIGN_RUNNING, f"Campaign {campaign.plan.name!r} is about to end."
+            )
+        elif asked.plan is not None and not _means_the_same(asked.plan, campaign.plan):
+            raise Refused(
+                FaultCode.CAMPAIGN_RUNNING,
+                f"Campaign {campaign.plan.name!r} is under way with another definition; wait for "
+                "its end, or send the settings with its definition.",
+            )
+        else:
+            self._check_settings(campaign.plan, asked.settings)
+        ordinal = campaign.last_ordinal + 1
+        name = asked.experiment_id or experiment_name(campaign.plan.name, ordinal)
+        if asked.experiment_id.startswith(f"{campaign.plan.name}-e"):
+            raise Refused(
+                FaultCode.CAMPAIGN_INVALID,
+                f"{asked.experiment_id!r} is kept for experiments that the lab names; choose "
+                "another id.",
+            )
+        self._ledger.emit(ev.ExperimentSubmitted(name, asked.settings, ordinal, asked.operator))
+
+    def _begin_for(self, asked: inp.ExperimentAsked) -> None:
+        """Begin a campaign for one experiment alone, where its definition says what that means."""
+        if asked.plan is None:
+            raise Refused(
+                FaultCode.CAMPAIGN_INVALID,
+                "No campaign is under way to put it into; send a definition with the settings.",
+            )
+        self._check_settings(asked.plan, asked.settings)
+        self._submit_campaign(asked.plan)
+
+    def _check_settings(self, plan: CampaignPlan, settings: tuple[Setting, ...]) -> None:
+        names = [setting.name for setting in settings]
+        expected = [parameter.name for parameter in plan.config.parameters]
         if sorted(names) != sorted(expected):
             raise Refused(
                 FaultCode.CAMPAIGN_INVALID,
@@ -114,11 +163,9 @@ class OperatorDesk:
                 f"{', '.join(expected)} once.",
             )
         try:
-            check_binding(campaign.plan, self._ledger.floor.lab, asked.settings)
+            check_binding(plan, self._ledger.floor.lab, settings)
         except LabError as error:
             raise Refused(FaultCode.CAMPAIGN_INVALID, str(error)) from error
-        name = experiment_name(campaign.plan.name, campaign.last_ordinal + 1)
-        self._ledger.emit(ev.ExperimentSubmitted(name, asked.settings))
 
     def _check_subject(self, scope: Scope, subject: str) -> None:
         campaign = self._ledger.open_campaign()
@@ -159,32 +206,22 @@ class OperatorDesk:
             self._ledger.emit(ev.EmergencyStopEngaged(asked.operator, asked.reason))
         elif not asked.engage and self._state.estopped:
             self._ledger.emit(ev.EmergencyStopReleased(asked.operator, asked.reason))
-
-    def _correct(self, asked: inp.CorrectionAsked) -> None:
-        sample = self._state.samples.get(asked.sample_id)
-        if sample is None:
-            raise Refused(FaultCode.SAMPLE_UNKNOWN, f"No sample {asked.sample_id!r} is known.")
-        if asked.position and asked.position not in self._state.positions:
-            raise Refused(FaultCode.INVALID_GOAL, f"There is no position {asked.position!r}.")
-        occupant = self._state.occupant(asked.position) if asked.position else None
-        if occupant is not None and occupant.container_id != sample.container_id:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"{asked.position} holds {occupant.container_id}; say first where that one is.",
-            )
-        for attempt in self._state.attempts.values():
-            if asked.sample_id in attempt.goal.sample_ids:
-                raise Refused(
-                    FaultCode.DEVICE_BUSY,
-                    f"{asked.sample_id} is in {attempt.attempt_id}; wait for its end.",
+            if (Scope.LAB, "") not in self._state.paused:
+                # Releasing the latch must not set anything in motion: somebody resumes the lab.
+                self._ledger.emit(
+                    ev.Paused(Scope.LAB, "", asked.operator, "after an emergency stop")
                 )
-        if asked.position and self._state.reserved_by(asked.position):
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"{self._state.reserved_by(asked.position)} is on its way to {asked.position}.",
-            )
-        self._ledger.emit(
-            ev.SampleCorrected(
-                asked.sample_id, asked.position, asked.state, asked.operator, asked.remark
-            )
-        )
+
+
+def _means_the_same(plan: CampaignPlan, other: CampaignPlan) -> bool:
+    """Whether settings mean the same to two campaigns; budget, planner and name do not matter."""
+
+    def meaning(item: CampaignPlan) -> CampaignConfig:
+        update = {"name": "any", "seed": 0, "budget": _ANY_BUDGET, "planner": PlannerConfig()}
+        return item.config.model_copy(update=update)
+
+    return (
+        meaning(plan) == meaning(other)
+        and plan.recipe.sha256 == other.recipe.sha256
+        and plan.mixtures == other.mixtures
+    )

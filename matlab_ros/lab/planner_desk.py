@@ -113,6 +113,7 @@ class PlannerDesk:
         campaign = self._ledger.campaign()
         if (
             campaign.stopping is not None
+            or not campaign.plan.planned
             or campaign.exhausted
             or campaign.requested
             or any(True for _ in self._state.unreported())

@@ -1,10 +1,11 @@
-"""What is done about a failed attempt, as the recipe's policy says; nobody is asked."""
+"""What is done about a failed attempt, as the recipe's policy says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from matlab_ros.model.faults import Fault, FaultCode
+from matlab_ros.model.failure_policy import RetryPolicy
+from matlab_ros.model.faults import Fault, FaultCode, FaultDomain
 from matlab_ros.model.lab_words import ObservationKind, Remedy
 from matlab_ros.model.recipe import Recipe, Step
 
@@ -30,22 +31,34 @@ _NS_PER_MIN = 60_000_000_000
 class Tries:
     """How often and how soon something is tried again, and what follows then."""
 
-    retry: int
-    wait_ns: int
-    then: Remedy
+    policy: RetryPolicy
+    then: tuple[Remedy, ...]
+    """The first that is possible; `ABORT_EXPERIMENT` behind the last."""
+    ask_ns: int
+    """How long a question stays open."""
+
+    def wait_ns(self, failures: int) -> int:
+        """Time before the next attempt after so many failures in a row."""
+        return round(self.policy.wait_before(failures) * _NS_PER_MIN)
+
+    def behind(self, remedy: Remedy) -> Remedy:
+        """What is done where nobody answers or a remedy is of no use."""
+        rest = self.then[self.then.index(remedy) + 1 :]
+        return rest[0] if rest else Remedy.ABORT_EXPERIMENT
 
 
 def tries_of_step(step: Step) -> Tries:
     """Of a step that a device carries out."""
     policy = step.on_failure
-    return Tries(policy.retry, round(policy.wait_min * _NS_PER_MIN), policy.then)
+    return Tries(policy, policy.then, round(policy.ask_deadline_min * _NS_PER_MIN))
 
 
 def tries_of_move(recipe: Recipe, serves: Step | None) -> Tries:
     """Of a transfer, made for a step or (None) to bring the crucible home."""
-    moves = recipe.moves
-    then = Remedy.ABORT_EXPERIMENT if serves is None else serves.on_failure.then
-    return Tries(moves.retry, round(moves.wait_min * _NS_PER_MIN), then)
+    if serves is None:
+        return Tries(recipe.moves, (Remedy.ABORT_EXPERIMENT,), 0)
+    policy = serves.on_failure
+    return Tries(recipe.moves, policy.then, round(policy.ask_deadline_min * _NS_PER_MIN))
 
 
 def may_retry(fault: Fault, failures: int, tries: Tries) -> bool:
@@ -60,7 +73,12 @@ def may_retry(fault: Fault, failures: int, tries: Tries) -> bool:
         return False
     if fault.code is FaultCode.EMERGENCY_STOP:
         return True
-    return (fault.retryable or fault.code in _PASSING) and failures <= tries.retry
+    return (fault.retryable or fault.code in _PASSING) and failures <= tries.policy.retry
+
+
+def may_try_elsewhere(fault: Fault) -> bool:
+    """Whether another device of the kind could do better with the same sample."""
+    return not fault.sample_compromised and fault.domain in (FaultDomain.DEVICE, FaultDomain.LAB)
 
 
 def teaches(fault: Fault) -> ObservationKind:

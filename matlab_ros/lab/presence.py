@@ -7,6 +7,7 @@ goal without an outcome is sent again when its device is heard.
 from __future__ import annotations
 
 from matlab_ros.lab.commands import CancelGoal, Command, SendGoal
+from matlab_ros.lab.events import EMERGENCY
 from matlab_ros.lab.state import LabState
 
 
@@ -68,6 +69,9 @@ class Presence:
             if not self.is_usable(attempt.device):
                 continue
             if name not in self._sent:
+                if attempt.cancel_reason == EMERGENCY and self._state.is_paused():
+                    # Its device may not have begun it, and releasing the stop starts nothing.
+                    continue
                 self._sent.add(name)
                 out.append(SendGoal(attempt.device, attempt.goal))
             if attempt.cancel_requested and name not in self._cancels_sent:

@@ -6,11 +6,13 @@ own: a reservation is an attempt under way, so it ends when the attempt does.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from matlab_ros.lab import events as ev
+from matlab_ros.lab.durations import Durations
 from matlab_ros.lab.events import MOVE, Event, Work
 from matlab_ros.lab.experiment_values import CampaignPlan, Observation, Suggestion
 from matlab_ros.lab.floor import Floor
@@ -49,14 +51,36 @@ class TaskRun:
     failures: int = 0
     """Since the last success."""
     not_before_ns: int = 0
+    ready_ns: int = 0
+    """Since when it waits for nothing but its station and device."""
     attempt_id: str = ""
     """Under way or failed last."""
     device: str = ""
     """Of that attempt."""
     serves: str = ""
     """Of the transfers: the step that the last one was made for."""
+    looks: bool = False
+    """Of the transfers: whether the last one looked for a lost container."""
     fault: Fault | None = None
     """Why it failed last."""
+    round: int = 0
+    """Of the innermost loop around it; its attempts are counted through all rounds."""
+    until_ns: int = 0
+    """Of a step that only lets time pass, while it runs: when it ends."""
+    fault_id: str = ""
+    """Of the fault that is not decided yet."""
+    failed_goal: Goal | None = None
+    """What the attempt that failed last was to do."""
+    excluded: tuple[str, ...] = ()
+    """Devices at which it failed; not to be used while another of the kind is usable."""
+
+
+@dataclass
+class LoopRun:
+    """One loop of one experiment."""
+
+    round: int = 0
+    ended: bool = False
 
 
 @dataclass
@@ -79,6 +103,10 @@ class ContainerRun:
     home: str
     position: str
     """Where it stands, or stood before the transfer under way; empty: nobody knows."""
+    since_ns: int = 0
+    """When it came there."""
+    suspects: tuple[str, ...] = ()
+    """Where it may stand while nobody knows, and somebody is still to look."""
     sample_id: str = ""
     clean: bool = True
 
@@ -113,6 +141,9 @@ class FaultRun:
     resolution: Resolution = Resolution.OPEN
     resolved_by: str = ""
     resolved_ns: int = 0
+    remark: str = ""
+    asked: ev.OperatorAsked | None = None
+    """An operator is to decide."""
 
 
 @dataclass
@@ -128,7 +159,11 @@ class ExperimentRun:
     sample_id: str = ""
     tasks: dict[str, TaskRun] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    """Of the last successful attempt of each step."""
+    """Of the last successful attempt of each step, whatever round that was in."""
+    outcome_rounds: dict[str, int] = field(default_factory=dict)
+    """Of the loop around each step, when that outcome came."""
+    loops: dict[str, LoopRun] = field(default_factory=dict)
+    """By the ids of their last steps."""
     abort: ev.ExperimentAborted | None = None
     observation: Observation | None = None
     reported: bool = False
@@ -145,6 +180,13 @@ class ExperimentRun:
     def steps(self) -> tuple[TaskRun, ...]:
         """Its steps in the recipe's order, without the transfers."""
         return tuple(task for task in self.tasks.values() if task.step_id != MOVE)
+
+    def have_ended(self, step_ids: tuple[str, ...]) -> bool:
+        """Whether steps are done or skipped, and the loops that end with them are over."""
+        return all(
+            self.tasks[name].state.satisfies and (name not in self.loops or self.loops[name].ended)
+            for name in step_ids
+        )
 
     @property
     def steps_done(self) -> bool:
@@ -204,6 +246,7 @@ class LabState:
         self.experiments: dict[str, ExperimentRun] = {}
         """Of the present campaign, by falling age."""
         self._open: dict[str, ExperimentRun] = {}
+        self._planned: OrderedDict[str, ExperimentRun] = OrderedDict()
         self._unreported: dict[str, ExperimentRun] = {}
         self.past_campaigns: list[str] = []
         """Names of those that ended before the present one."""
@@ -212,12 +255,22 @@ class LabState:
             name: ContainerRun(name, home, home) for name, home in floor.homes.items()
         }
         self._standing = {home: name for name, home in floor.homes.items()}
+        self._clean: OrderedDict[str, None] = OrderedDict.fromkeys(self.containers)
+        self.durations = Durations()
+        """Of past attempts."""
         self.positions = {name: PositionRun() for name in floor.places}
         self.attempts: dict[str, AttemptRun] = {}
         """Under way."""
         self.faults: dict[str, FaultRun] = {}
+        self._open_faults: dict[str, FaultRun] = {}
         self.lost: dict[str, str] = {}
         """Fault id for each device that was ready and is gone."""
+        self.restarted_ns = 0
+        """When the lab manager's process began anew for the last time."""
+        self.expired: dict[str, ev.LeaseExpired] = {}
+        """For each attempt under way whose lease ran out."""
+        self.overdue: dict[str, str] = {}
+        """Fault id for each attempt under way whose deadline has passed."""
         self.paused: set[tuple[Scope, str]] = set()
         self.estopped = False
 
@@ -235,6 +288,24 @@ class LabState:
     def active(self) -> Iterator[ExperimentRun]:
         """Experiments that were begun and have not ended, by falling age."""
         return (run for run in self._open.values() if run.state is ExperimentState.RUNNING)
+
+    def in_flight_count(self) -> int:
+        """Number of experiments that have not ended."""
+        return len(self._open)
+
+    def next_planned(self) -> ExperimentRun | None:
+        """The oldest experiment that was not begun and is not to end either."""
+        return next(iter(self._planned.values()), None)
+
+    def next_clean(self) -> ContainerRun | None:
+        """A container that was never used, at home."""
+        name = next(iter(self._clean), None)
+        return None if name is None else self.containers[name]
+
+    def experiment_in(self, container: ContainerRun) -> ExperimentRun | None:
+        """The experiment in flight whose sample is in a container."""
+        sample = self.samples.get(container.sample_id)
+        return None if sample is None else self._open.get(sample.experiment_id)
 
     def in_flight(self) -> Iterator[ExperimentRun]:
         """Experiments that have not ended, begun or not, by falling age."""
@@ -286,14 +357,23 @@ class LabState:
             return True
         if self.campaign is not None and (Scope.CAMPAIGN, self.campaign.plan.name) in self.paused:
             return True
-        return run is not None and (
-            (Scope.EXPERIMENT, run.experiment_id) in self.paused
-            or (Scope.SAMPLE, run.sample_id) in self.paused
-        )
+        if run is None or run.abort is not None:
+            # What is given up is put away, whoever paused it before.
+            return False
+        return (Scope.EXPERIMENT, run.experiment_id) in self.paused or (
+            Scope.SAMPLE,
+            run.sample_id,
+        ) in self.paused
 
     def open_faults(self) -> tuple[FaultRun, ...]:
         """Faults that nobody decided about."""
-        return tuple(run for run in self.faults.values() if run.resolution is Resolution.OPEN)
+        return tuple(self._open_faults.values())
+
+    def is_asking(self, run: ExperimentRun) -> bool:
+        """Whether an experiment's step waits for an operator; its crucible may be put aside."""
+        return any(
+            task.fault_id and self.faults[task.fault_id].asked is not None for task in run.steps
+        )
 
     def observations(self) -> tuple[Observation, ...]:
         """Observations of the campaign, by falling age of their experiments."""
@@ -340,6 +420,7 @@ class LabState:
         self.campaign = CampaignRun(event.plan, self.time_ns)
         self.experiments = {}
         self._open = {}
+        self._planned = OrderedDict()
         self._unreported = {}
         self.samples = {
             name: sample
@@ -355,6 +436,9 @@ class LabState:
         self._campaign().ended = event
         self._campaign().ended_ns = self.time_ns
 
+    def _restarted(self, event: ev.ManagerRestarted) -> None:
+        self.restarted_ns = self.time_ns
+
     def _nothing(self, event: Event) -> None:
         """The event is a record only."""
 
@@ -369,26 +453,29 @@ class LabState:
         campaign.planner_failures = 0
         campaign.exhausted = campaign.exhausted or event.exhausted
         for suggestion in event.suggestions:
-            self._plan(suggestion)
+            self._plan(suggestion, ordinal_of(suggestion.experiment_id))
 
     def _experiment_submitted(self, event: ev.ExperimentSubmitted) -> None:
-        self._campaign().last_ordinal = ordinal_of(event.experiment_id)
-        self._plan(Suggestion(event.experiment_id, event.settings, method="submitted"))
+        ordinal = event.ordinal or ordinal_of(event.experiment_id)
+        self._campaign().last_ordinal = ordinal
+        self._plan(Suggestion(event.experiment_id, event.settings, method="submitted"), ordinal)
 
-    def _plan(self, suggestion: Suggestion) -> None:
+    def _plan(self, suggestion: Suggestion, ordinal: int) -> None:
         campaign = self._campaign()
         run = ExperimentRun(
             experiment_id=suggestion.experiment_id,
             campaign=campaign.plan.name,
-            ordinal=ordinal_of(suggestion.experiment_id),
+            ordinal=ordinal,
             suggestion=suggestion,
             planned_ns=self.time_ns,
         )
         for step in campaign.plan.recipe.steps:
             run.tasks[step.id] = TaskRun(step.id)
+        run.loops = {name: LoopRun() for name in campaign.plan.recipe.graph.loops}
         run.tasks[MOVE] = TaskRun(MOVE, TaskState.READY)
         self.experiments[run.experiment_id] = run
         self._open[run.experiment_id] = run
+        self._planned[run.experiment_id] = run
         self._refresh(run)
 
     def _planner_refused(self, event: ev.PlannerRefused) -> None:
@@ -407,7 +494,10 @@ class LabState:
     def _observation_made(self, event: ev.ObservationMade) -> None:
         run = self.experiments[event.experiment_id]
         run.observation = event.observation
-        self._unreported[event.experiment_id] = run
+        if self._campaign().plan.planned:
+            self._unreported[event.experiment_id] = run
+        else:
+            run.reported = True
 
     def _observation_confirmed(self, event: ev.ObservationConfirmed) -> None:
         self.experiments[event.experiment_id].reported = True
@@ -425,28 +515,66 @@ class LabState:
         container = self.containers[event.container_id]
         container.sample_id = event.sample_id
         container.clean = False
+        self._clean.pop(event.container_id, None)
+        self._planned.pop(event.experiment_id, None)
+
+    def _branch_taken(self, event: ev.BranchTaken) -> None:
+        task = self.experiments[event.experiment_id].tasks[event.step_id]
+        task.state = TaskState.READY
+        task.ready_ns = self.time_ns
+
+    def _wait_begun(self, event: ev.WaitBegun) -> None:
+        task = self.experiments[event.experiment_id].tasks[event.step_id]
+        task.state = TaskState.RUNNING
+        task.until_ns = event.until_ns
 
     def _task_settled(self, event: ev.TaskSettled) -> None:
         run = self.experiments[event.experiment_id]
-        run.tasks[event.step_id].state = event.state
+        task = run.tasks[event.step_id]
+        task.state = event.state
+        task.until_ns = 0
+        self._refresh(run)
+
+    def _loop_repeated(self, event: ev.LoopRepeated) -> None:
+        run = self.experiments[event.experiment_id]
+        run.loops[event.loop].round = event.round
+        around = self._campaign().plan.recipe.graph.around
+        for step_id in event.steps:
+            task = run.tasks[step_id]
+            task.round = event.round if around[step_id][0] == event.loop else 0
+            # The count of attempts goes on, so that no id is ever given twice.
+            task.state = TaskState.PENDING
+            task.failures = 0
+            task.fault = None
+            task.failed_goal = None
+            task.excluded = ()
+            task.not_before_ns = 0
+            if step_id in run.loops and step_id != event.loop:
+                run.loops[step_id] = LoopRun()
+        self._refresh(run)
+
+    def _loop_ended(self, event: ev.LoopEnded) -> None:
+        run = self.experiments[event.experiment_id]
+        run.loops[event.loop].ended = True
         self._refresh(run)
 
     def _refresh(self, run: ExperimentRun) -> None:
-        """Make READY what waits for nothing any more."""
+        """Make READY what waits for nothing any more; what has a condition is decided first."""
         recipe = self._campaign().plan.recipe
         for step in recipe.steps:
             task = run.tasks[step.id]
-            if task.state is TaskState.PENDING and all(
-                run.tasks[needed].state.satisfies for needed in step.needs
-            ):
+            if task.state is TaskState.PENDING and step.when is None and run.have_ended(step.needs):
                 task.state = TaskState.READY
+                task.ready_ns = self.time_ns
 
     def _experiment_aborted(self, event: ev.ExperimentAborted) -> None:
         run = self.experiments[event.experiment_id]
         run.abort = event
+        self._planned.pop(event.experiment_id, None)
         for task in run.steps:
-            if task.state in (TaskState.PENDING, TaskState.READY):
+            if task.state in (TaskState.PENDING, TaskState.READY) or task.until_ns:
                 task.state = TaskState.CANCELED
+                task.until_ns = 0
             elif task.state is TaskState.AWAITING_RESOLUTION:
                 task.state = TaskState.FAILED
         if run.move.state is TaskState.AWAITING_RESOLUTION:
@@ -467,6 +595,7 @@ class LabState:
         if not sample.filled and container.position == container.home:
             container.sample_id = ""
             container.clean = True
+            self._clean[container.container_id] = None
 
     def _attempt_intended(self, event: ev.AttemptIntended) -> None:
         self.attempts[event.attempt_id] = AttemptRun(
@@ -478,6 +607,7 @@ class LabState:
             task.attempt_id = event.attempt_id
             task.device = event.device
             task.serves = work.serves
+            task.looks = work.looks
             if index == 0:
                 task.attempts += 1
 
@@ -488,6 +618,15 @@ class LabState:
 
     def _attempt_ended(self, event: ev.AttemptEnded) -> None:
         attempt = self.attempts.pop(event.attempt_id)
+        self.durations.note(attempt.device, attempt.goal, event.outcome)
+        lease = self.expired.pop(event.attempt_id, None)
+        if lease is not None:
+            self._close(lease.fault_id, Resolution.RETRY, event.device)
+            if all(effect.position for effect in event.effects):
+                for name in lease.positions:
+                    self.positions[name].unknown = False
+        if event.attempt_id in self.overdue:
+            self._close(self.overdue.pop(event.attempt_id), Resolution.RETRY, event.device)
         report = event.outcome.report
         for effect in event.effects:
             run = self.experiments[effect.work.experiment_id]
@@ -499,18 +638,22 @@ class LabState:
                 sample.state = SampleState.COMPROMISED
             if attempt.goal.TAG == "dispense" and effect.fate is not SampleFate.UNTOUCHED:
                 sample.filled = True
-            self._place(self.containers[sample.container_id], effect.position, attempt.goal)
+            self._place(self.containers[sample.container_id], effect, attempt.goal)
             if effect.done:
                 task.failures = 0
                 task.fault = None
+                task.failed_goal = None
+                task.excluded = ()
                 if effect.work.step_id == MOVE:
                     task.state = TaskState.READY
                 else:
                     task.state = TaskState.SUCCEEDED
                     run.outcomes[task.step_id] = event.outcome
+                    run.outcome_rounds[task.step_id] = task.round
                     self._refresh(run)
             else:
                 task.failures += 1
+                task.failed_goal = attempt.goal
                 task.fault = Fault.of(
                     report.code or 1,
                     report.message or f"{attempt.goal.TAG} was not done to {sample.sample_id}.",
@@ -519,44 +662,104 @@ class LabState:
                 )
                 task.state = TaskState.AWAITING_RESOLUTION
 
-    def _place(self, container: ContainerRun, position: str, goal: Goal) -> None:
-        """Put a container where it is said to be; where nobody knows, neither end is free."""
-        if not position:
-            self.positions[container.position].unknown = True
-            if isinstance(goal, TransferGoal):
-                self.positions[goal.target].unknown = True
+    def _place(self, container: ContainerRun, effect: ev.Effect, goal: Goal) -> None:
+        """Put a container where it is said to be; where it may be otherwise, nothing is free."""
+        if effect.position:
+            self._found(container, effect.position)
+            return
+        suspects = effect.suspects
+        if suspects is None:
+            ends = (goal.target,) if isinstance(goal, TransferGoal) else ()
+            suspects = (*(name for name in (container.position,) if name), *ends)
+        for name in container.suspects:
+            self.positions[name].unknown = name in suspects
+        for name in suspects:
+            self.positions[name].unknown = True
+        container.suspects = suspects
+        self._stand(container, "")
+
+    def _found(self, container: ContainerRun, position: str) -> None:
+        """Somebody knows where a container is, so that it is nowhere else."""
+        for name in (*container.suspects, *((position,) if position else ())):
+            self.positions[name].unknown = False
+        container.suspects = ()
         self._stand(container, position)
 
     def _stand(self, container: ContainerRun, position: str) -> None:
         """Note where a container stands; empty: nowhere that is known."""
         if container.position:
             del self._standing[container.position]
+        if container.position != position:
+            container.since_ns = self.time_ns
         container.position = position
         if position:
             self._standing[position] = container.container_id
 
     def _fault_raised(self, event: ev.FaultRaised) -> None:
         self.faults[event.fault_id] = FaultRun(event, self.time_ns)
+        self._open_faults[event.fault_id] = self.faults[event.fault_id]
+        run = self.experiments.get(event.experiment_id)
+        if run is not None:
+            run.tasks[event.step_id].fault_id = event.fault_id
+
+    def _close(
+        self, fault_id: str, resolution: Resolution, resolved_by: str, remark: str = ""
+    ) -> FaultRun:
+        """Note what was decided about a fault."""
+        fault = self.faults[fault_id]
+        fault.resolution = resolution
+        fault.resolved_by = resolved_by
+        fault.resolved_ns = self.time_ns
+        fault.remark = remark
+        self._open_faults.pop(fault_id, None)
+        return fault
+
+    def _operator_asked(self, event: ev.OperatorAsked) -> None:
+        self.faults[event.fault_id].asked = event
 
     def _fault_resolved(self, event: ev.FaultResolved) -> None:
-        fault = self.faults[event.fault_id]
-        fault.resolution = event.resolution
-        fault.resolved_by = event.resolved_by
-        fault.resolved_ns = self.time_ns
+        fault = self._close(event.fault_id, event.resolution, event.resolved_by, event.remark)
         run = self.experiments.get(fault.raised.experiment_id)
         if run is None:
             return
         task = run.tasks[fault.raised.step_id]
+        task.fault_id = ""
         if task.state is not TaskState.AWAITING_RESOLUTION:
             return
         if event.resolution is Resolution.RETRY:
             task.state = TaskState.READY
             task.not_before_ns = event.not_before_ns
+            if event.exclude:
+                task.excluded = (*task.excluded, event.exclude)
+            if event.fresh:
+                task.failures = 0
         elif task.step_id == MOVE:
             task.state = TaskState.READY
             task.failures = 0
         else:
             task.state = TaskState.FAILED
+
+    def _step_assumed(self, event: ev.StepAssumed) -> None:
+        run = self.experiments[event.experiment_id]
+        task = run.tasks[event.step_id]
+        task.failures = 0
+        task.fault = None
+        task.failed_goal = None
+        task.excluded = ()
+        if event.step_id == MOVE:
+            task.state = TaskState.READY
+            return
+        task.state = TaskState.SUCCEEDED
+        run.outcomes[event.step_id] = event.outcome
+        run.outcome_rounds[event.step_id] = task.round
+        if event.outcome.TAG == "dispense":
+            self.samples[event.sample_id].filled = True
+        self._refresh(run)
+
+    def _deadline_missed(self, event: ev.DeadlineMissed) -> None:
+        raised = ev.FaultRaised(event.fault_id, event.fault, event.device, event.attempt_id)
+        self._fault_raised(raised)
+        self.overdue[event.attempt_id] = event.fault_id
 
     def _position_blocked(self, event: ev.PositionBlocked) -> None:
         self.positions[event.position].blocked = True
@@ -564,10 +767,40 @@ class LabState:
     def _sample_corrected(self, event: ev.SampleCorrected) -> None:
         sample = self.samples[event.sample_id]
         sample.state = event.state
-        self._stand(self.containers[sample.container_id], event.position)
+        self._found(self.containers[sample.container_id], event.position)
         if event.position:
-            self.positions[event.position].unknown = False
             self.positions[event.position].blocked = False
+
+    def _lease_expired(self, event: ev.LeaseExpired) -> None:
+        self.expired[event.attempt_id] = event
+        for name in event.positions:
+            self.positions[name].unknown = True
+
+    def _search_given_up(self, event: ev.SearchGivenUp) -> None:
+        self.containers[event.container_id].suspects = ()
+
+    def _position_looked_at(self, event: ev.PositionLookedAt) -> None:
+        for container in self.containers.values():
+            if event.position in container.suspects:
+                container.suspects = tuple(
+                    name for name in container.suspects if name != event.position
+                )
+        self.positions[event.position].unknown = False
+        self.positions[event.position].blocked = False
+        if event.container_id:
+            self._found(self.containers[event.container_id], event.position)
+
+    def _container_replaced(self, event: ev.ContainerReplaced) -> None:
+        container = self.containers[event.container_id]
+        if container.sample_id:
+            sample = self.samples.get(container.sample_id)
+            if sample is not None:
+                sample.state = SampleState.DISPOSED
+        container.sample_id = ""
+        container.clean = True
+        self._clean[event.container_id] = None
+        self._found(container, container.home)
+        self.positions[container.home].blocked = False
 
     def _paused(self, event: ev.Paused) -> None:
         self.paused.add((event.scope, event.subject))
@@ -583,21 +816,17 @@ class LabState:
 
     def _device_gone(self, event: ev.DeviceGone) -> None:
         self.lost[event.device] = event.fault_id
-        raised = ev.FaultRaised(event.fault_id, event.fault, event.device)
-        self.faults[event.fault_id] = FaultRun(raised, self.time_ns)
+        self._fault_raised(ev.FaultRaised(event.fault_id, event.fault, event.device))
 
     def _device_back(self, event: ev.DeviceBack) -> None:
-        fault = self.faults[self.lost.pop(event.device)]
-        fault.resolution = Resolution.RETRY
-        fault.resolved_by = event.device
-        fault.resolved_ns = self.time_ns
+        self._close(self.lost.pop(event.device), Resolution.RETRY, event.device)
 
 
 _APPLY: dict[type[Event], Callable[[LabState, Any], None]] = {
     ev.CampaignStarted: LabState._campaign_started,
     ev.CampaignStopping: LabState._campaign_stopping,
     ev.CampaignEnded: LabState._campaign_ended,
-    ev.ManagerRestarted: LabState._nothing,
+    ev.ManagerRestarted: LabState._restarted,
     ev.SuggestionsRequested: LabState._suggestions_requested,
     ev.SuggestionsReceived: LabState._suggestions_received,
     ev.PlannerRefused: LabState._planner_refused,
@@ -606,7 +835,11 @@ _APPLY: dict[type[Event], Callable[[LabState, Any], None]] = {
     ev.ObservationMade: LabState._observation_made,
     ev.ObservationConfirmed: LabState._observation_confirmed,
     ev.ExperimentStarted: LabState._experiment_started,
+    ev.BranchTaken: LabState._branch_taken,
+    ev.WaitBegun: LabState._wait_begun,
     ev.TaskSettled: LabState._task_settled,
+    ev.LoopRepeated: LabState._loop_repeated,
+    ev.LoopEnded: LabState._loop_ended,
     ev.ExperimentAborted: LabState._experiment_aborted,
     ev.ExperimentEnded: LabState._experiment_ended,
     ev.AttemptIntended: LabState._attempt_intended,
@@ -614,8 +847,15 @@ _APPLY: dict[type[Event], Callable[[LabState, Any], None]] = {
     ev.AttemptEnded: LabState._attempt_ended,
     ev.FaultRaised: LabState._fault_raised,
     ev.FaultResolved: LabState._fault_resolved,
+    ev.OperatorAsked: LabState._operator_asked,
+    ev.StepAssumed: LabState._step_assumed,
+    ev.DeadlineMissed: LabState._deadline_missed,
     ev.PositionBlocked: LabState._position_blocked,
+    ev.LeaseExpired: LabState._lease_expired,
+    ev.SearchGivenUp: LabState._search_given_up,
     ev.SampleCorrected: LabState._sample_corrected,
+    ev.PositionLookedAt: LabState._position_looked_at,
+    ev.ContainerReplaced: LabState._container_replaced,
     ev.Paused: LabState._paused,
     ev.Resumed: LabState._resumed,
     ev.EmergencyStopEngaged: LabState._estop_engaged,

@@ -9,7 +9,7 @@ from matlab_ros.chemistry.formula import parse_formula
 from matlab_ros.chemistry.stoichiometry import precursor_mass_fractions
 from matlab_ros.lab.binding import DOSE_STEP_MG, campaign_constants
 from matlab_ros.lab.experiment_values import CampaignPlan, Mixture
-from matlab_ros.lab.floor import ACTING_KIND
+from matlab_ros.lab.recipe_limits import Bounded, RecipeLimits, missing_in_lab
 from matlab_ros.model.campaign_config import (
     CampaignConfig,
     CategoricalParameter,
@@ -17,15 +17,11 @@ from matlab_ros.model.campaign_config import (
     IntegerParameter,
 )
 from matlab_ros.model.errors import ConfigError, LabError, UnreachableComposition
-from matlab_ros.model.lab_config import DeviceConfig, DeviceKind, LabConfig
+from matlab_ros.model.expressions import Kind, parameters_in
+from matlab_ros.model.lab_config import LabConfig
 from matlab_ros.model.lab_words import StepAction
-from matlab_ros.model.recipe import (
-    AnalyseArguments,
-    DispenseArguments,
-    HeatArguments,
-    Recipe,
-    referenced,
-)
+from matlab_ros.model.recipe import Recipe
+from matlab_ros.model.step_arguments import AnalyseArguments, referenced
 
 _SUM_TOLERANCE = 1e-6
 
@@ -63,7 +59,7 @@ def check_campaign(
     checked = checker.mixtures(mixtures)
     checker.check_containers()
     checker.check_doses(checked)
-    checker.check_heat()
+    checker.check_limits()
     return CampaignPlan(
         config=campaign,
         recipe=recipe,
@@ -89,12 +85,13 @@ class _Checker:
         self._recipe = recipe
         self._phases = phases
         self._file = file
+        self._limits = RecipeLimits(recipe, lab, self._range, self._key)
 
     def _error(self, key: str, problem: str, expected: str) -> ConfigError:
         return ConfigError(self._file, key, problem, expected)
 
     def check_recipe(self) -> None:
-        """The recipe is the one that is named, and looks before it judges."""
+        """The recipe is the one that is named, and has an objective."""
         if self._campaign.recipe != self._recipe.name:
             raise self._error(
                 "recipe", f"is {self._campaign.recipe!r}", f"the recipe {self._recipe.name!r}"
@@ -105,32 +102,12 @@ class _Checker:
                 f"{self._recipe.name!r} has no analyse step, so there is no objective",
                 "a recipe with one",
             )
-        measured: set[str] = set()
-        for step_id in self._recipe.order:
-            step = self._recipe.step(step_id)
-            if step.action is StepAction.MEASURE or any(name in measured for name in step.needs):
-                measured.add(step_id)
-            if step.action is StepAction.ANALYSE and step_id not in measured:
-                raise self._error(
-                    "recipe",
-                    f"step {step_id!r} of {self._recipe.name!r} analyses before it measures",
-                    "that it needs a measure step",
-                )
 
     def check_devices(self) -> None:
-        """The lab has a device for each action, and an arm to carry between them."""
-        kinds = [device.kind for device in self._lab.devices]
-        for step in self._recipe.steps:
-            kind = ACTING_KIND.get(step.action, DeviceKind.ARM)
-            if kind not in kinds:
-                raise self._error(
-                    "recipe",
-                    f"step {step.id!r} of {self._recipe.name!r} needs a device of kind "
-                    f"{kind.value}, which lab {self._lab.name!r} does not have",
-                    "a lab with one",
-                )
-        if DeviceKind.ARM not in kinds:
-            raise self._error("lab", f"{self._lab.name!r} has no arm", "a lab with one")
+        """The lab has a device for each action, an arm, and every place that a step names."""
+        problem = missing_in_lab(self._recipe, self._lab)
+        if problem is not None:
+            raise self._error("recipe", problem.problem, problem.expected)
 
     def check_parameters(self) -> None:
         """The campaign provides every name of the recipe, of the kind that is needed there."""
@@ -149,21 +126,31 @@ class _Checker:
                     f"{parameter.name!r} changes nothing in recipe {self._recipe.name!r}",
                     f"one of {', '.join(self._recipe.parameters)}",
                 )
-        words = {"precursors", "program", "target"}
+        for name, kind in self._recipe.kinds.items():
+            found = self._campaign.parameter(name)
+            if found is None:
+                is_word = isinstance(constants.get(name), str)
+            else:
+                is_word = isinstance(found, CategoricalParameter)
+            if is_word != (kind is Kind.WORD):
+                users = ", ".join(self._users(name))
+                raise self._error(
+                    "parameters",
+                    f"{name!r} is {'a word' if is_word else 'a number'}",
+                    f"{kind.value} for {users}",
+                )
+
+    def _users(self, name: str) -> list[str]:
+        """Where a parameter is used, in words."""
+        found = []
         for step in self._recipe.steps:
-            for argument, name in step.references.items():
-                found = self._campaign.parameter(name)
-                if found is None:
-                    is_word = isinstance(constants.get(name), str)
-                else:
-                    is_word = isinstance(found, CategoricalParameter)
-                if is_word != (argument in words):
-                    raise self._error(
-                        "parameters",
-                        f"{name!r} is {'a word' if is_word else 'a number'}",
-                        f"{'a word' if argument in words else 'a number'} for {argument} of step "
-                        f"{step.id!r}",
-                    )
+            for argument, text in step.arguments.texts.items():
+                if referenced(text) == name:
+                    found.append(f"{argument} of step {step.id!r}")
+            for argument, nodes in step.arguments.numbers.items():
+                if any(name in parameters_in(node) for node in nodes):
+                    found.append(f"{argument} of step {step.id!r}")
+        return found or ["a condition"]
 
     def check_phases(self) -> None:
         """Every phase that is to be found has a structure."""
@@ -237,41 +224,31 @@ class _Checker:
 
     def check_doses(self, mixtures: Sequence[Mixture]) -> None:
         """The dispenser can weigh every dose, the crucible holds them, the stock lasts."""
-        limits = self._lab.dispenser
-        names = [item.name for item in self._campaign.precursor_sets]
+        capacity = self._lab.containers.capacity_mg
+        total = 0.0
         needed: dict[str, float] = {}
         for step in self._recipe.steps_of(StepAction.DISPENSE):
-            assert isinstance(step.arguments, DispenseArguments)
-            low, high, key = self._range(step.arguments.mass_mg)
-            if high > self._lab.containers.capacity_mg:
-                raise self._error(
-                    key,
-                    f"{high:g} mg do not fit a crucible of {self._lab.containers.capacity_mg:g} mg",
-                    f"at most {self._lab.containers.capacity_mg:g}",
-                )
+            values = list(self._limits.of(step, "mass_mg"))
+            times = self._recipe.graph.times(step.id)
+            total += times * max(value.high for value in values)
+            for value in values:
+                if value.low < 0 or not total <= capacity:
+                    raise self._error(
+                        value.key,
+                        f"{total:g} mg{value.where} do not fit a crucible of {capacity:g} mg",
+                        f"0 to {capacity:g}, all doses of a sample together",
+                    )
+                for mixture in mixtures:
+                    self._check_doses_of(mixture, value)
             largest: dict[str, float] = {}
             for mixture in mixtures:
                 for substance, share in zip(
                     mixture.substances, mixture.mass_fractions, strict=True
                 ):
-                    key = f"precursor_sets.{names.index(mixture.name)}"
-                    if share * low < limits.min_dose_mg - DOSE_STEP_MG:
-                        raise self._error(
-                            key,
-                            f"needs {share * low:.2f} mg of {substance}, less than the dispenser "
-                            "can weigh",
-                            f"at least {limits.min_dose_mg:g} mg: a larger sample_mass_mg",
-                        )
-                    if share * high > limits.max_dose_mg:
-                        raise self._error(
-                            key,
-                            f"needs {share * high:.2f} mg of {substance}, more than the dispenser "
-                            "gives at once",
-                            f"at most {limits.max_dose_mg:g} mg: a smaller sample_mass_mg",
-                        )
-                    largest[substance] = max(largest.get(substance, 0.0), share * high)
+                    mass = share * max(value.high for value in values)
+                    largest[substance] = max(largest.get(substance, 0.0), mass)
             for substance, mass in largest.items():
-                needed[substance] = needed.get(substance, 0.0) + mass
+                needed[substance] = needed.get(substance, 0.0) + mass * times
         for substance, mass in needed.items():
             stock = self._lab.stock_item(substance)
             assert stock is not None
@@ -284,37 +261,32 @@ class _Checker:
                     "fewer experiments, a smaller sample_mass_mg, or more stock",
                 )
 
-    def check_heat(self) -> None:
-        """Some furnace can do each heat step at both ends of its ranges."""
-        furnaces = self._lab.devices_of(DeviceKind.FURNACE)
-        for step in self._recipe.steps_of(StepAction.HEAT):
-            assert isinstance(step.arguments, HeatArguments)
-            low, high, key = self._range(step.arguments.temperature_c)
-            for value in (low, high):
-                if not any(_allows(furnace, value) for furnace in furnaces):
-                    raise self._error(
-                        key,
-                        f"{value:g} C is outside of what the furnaces of lab {self._lab.name!r} do",
-                        _furnace_ranges(furnaces),
-                    )
-            _, ramp, key = self._range(step.arguments.ramp_c_per_min)
-            able = [item for item in furnaces if _allows(item, low) and _allows(item, high)]
-            if not able:
+    def _check_doses_of(self, mixture: Mixture, value: Bounded) -> None:
+        """The dispenser can weigh each powder of a mixture."""
+        limits = self._lab.dispenser
+        names = [item.name for item in self._campaign.precursor_sets]
+        key = f"precursor_sets.{names.index(mixture.name)}"
+        for substance, share in zip(mixture.substances, mixture.mass_fractions, strict=True):
+            if share * value.low < limits.min_dose_mg - DOSE_STEP_MG:
                 raise self._error(
                     key,
-                    f"no single furnace of lab {self._lab.name!r} does {low:g} C and {high:g} C",
-                    _furnace_ranges(furnaces),
+                    f"needs {share * value.low:.2f} mg of {substance}{value.where}, less than the "
+                    "dispenser can weigh",
+                    f"at least {limits.min_dose_mg:g} mg: a larger sample_mass_mg",
                 )
-            fastest = max(item.furnace.max_ramp_c_per_min for item in able if item.furnace)
-            if not 0 < ramp <= fastest:
+            if share * value.high > limits.max_dose_mg:
                 raise self._error(
                     key,
-                    f"the ramp {ramp:g} C/min of step {step.id!r} is more than the furnaces do",
-                    f"more than 0 and at most {fastest:g}",
+                    f"needs {share * value.high:.2f} mg of {substance}{value.where}, more than the "
+                    "dispenser gives at once",
+                    f"at most {limits.max_dose_mg:g} mg: a smaller sample_mass_mg",
                 )
-            dwell, _, key = self._range(step.arguments.dwell_h)
-            if dwell < 0:
-                raise self._error(key, f"the dwell {dwell:g} h is negative", "0 or more")
+
+    def check_limits(self) -> None:
+        """Furnaces and mixers can do each step in every round at both ends of its ranges."""
+        problem = self._limits.problem()
+        if problem is not None:
+            raise self._error(problem.key, problem.problem, problem.expected)
 
     def check_containers(self) -> None:
         """Every experiment gets a crucible of its own."""
@@ -337,35 +309,22 @@ class _Checker:
                 found |= parse_formula(stock.formula).elements
         return tuple(sorted(found))
 
-    def _range(self, argument: float | str) -> tuple[float, float, str]:
-        """Lowest and highest value of a numeric argument, and the key that says so."""
-        name = referenced(argument)
-        if name is None:
-            assert isinstance(argument, float)
-            return argument, argument, "recipe"
-        for index, parameter in enumerate(self._campaign.parameters):
-            if parameter.name == name:
-                assert isinstance(parameter, (ContinuousParameter, IntegerParameter))
-                return float(parameter.low), float(parameter.high), f"parameters.{index}"
+    def _range(self, name: str) -> tuple[float, float]:
+        """Lowest and highest value of a numeric parameter."""
+        found = self._campaign.parameter(name)
+        if isinstance(found, (ContinuousParameter, IntegerParameter)):
+            return float(found.low), float(found.high)
         value = campaign_constants(self._campaign, self._recipe)[name]
-        assert isinstance(value, float)
-        return value, value, name
+        assert isinstance(value, float), "the kinds of the parameters were checked"
+        return value, value
 
-
-def _allows(furnace: DeviceConfig, temperature_c: float) -> bool:
-    limits = furnace.furnace
-    return (
-        limits is not None and limits.min_temperature_c <= temperature_c <= limits.max_temperature_c
-    )
-
-
-def _furnace_ranges(furnaces: Sequence[DeviceConfig]) -> str:
-    """What each furnace does, in words."""
-    return ", ".join(
-        f"{item.furnace.min_temperature_c:g} to {item.furnace.max_temperature_c:g} C ({item.name})"
-        for item in furnaces
-        if item.furnace is not None
-    )
+    def _key(self, names: tuple[str, ...]) -> str:
+        """The campaign's key that has to do with parameters of the recipe."""
+        for name in names:
+            for index, parameter in enumerate(self._campaign.parameters):
+                if parameter.name == name:
+                    return f"parameters.{index}"
+        return names[0] if names else "recipe"
 
 
 def _sentence(error: Exception) -> str:

@@ -6,7 +6,6 @@ in; ROS callbacks only post to it and, where somebody waits for an answer, wait 
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
@@ -15,59 +14,38 @@ from concurrent.futures import Future, TimeoutError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from matlab_ros.lab.alerts import alert_of
 from matlab_ros.lab.commands import CancelGoal, Command, FinishCampaign, SendGoal
-from matlab_ros.lab.engine import Engine, Refused
-from matlab_ros.lab.events import DeviceGone, FaultRaised
-from matlab_ros.lab.experiment_values import CampaignPlan
-from matlab_ros.lab.inputs import (
-    CampaignSubmitted,
-    CancelAsked,
-    CorrectionAsked,
-    DeviceGivenUp,
-    DeviceLost,
-    DeviceReady,
-    EmergencyStopAsked,
-    ExperimentAsked,
-    Input,
-    PauseAsked,
-    ResumeAsked,
-    Tick,
-)
-from matlab_ros.lab.journal import JournalEntry, SqlJournal
+from matlab_ros.lab.engine import Engine
+from matlab_ros.lab.events import EmergencyStopEngaged, ExperimentEnded, ManagerRestarted
+from matlab_ros.lab.inputs import DeviceGivenUp, DeviceLost, DeviceReady, Input, Tick
+from matlab_ros.lab.journal import PATIENCE_S, JournalEntry, SqlJournal
 from matlab_ros.model.errors import LabError
-from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_config import load_lab
-from matlab_ros.model.lab_words import ExperimentState, Scope
-from matlab_ros.nodes.conversions import lab_settings_from, lab_settings_to, nan
 from matlab_ros.nodes.device_node import HEARTBEAT_S, LATCHED, declare, run_node
-from matlab_ros.nodes.lab_manager_campaigns import plan_campaign
-from matlab_ros.nodes.lab_manager_devices import DeviceLink, missing
+from matlab_ros.nodes.lab_manager_alerts import AlertBoard
+from matlab_ros.nodes.lab_manager_devices import DeviceLink
+from matlab_ros.nodes.lab_manager_metrics import MetricsBoard
 from matlab_ros.nodes.lab_manager_planner import PlannerLink
-from matlab_ros.nodes.lab_manager_views import (
-    event_message,
-    fill_snapshot,
-    lab_state_message,
-    sample_message,
-    sample_state_of,
-)
+from matlab_ros.nodes.lab_manager_runs import Runs
+from matlab_ros.nodes.lab_manager_services import OperatorServices
+from matlab_ros.nodes.lab_manager_timing import GoalTiming, TimingLog
+from matlab_ros.nodes.lab_manager_views import event_message, lab_state_message
 from matlab_ros.nodes.ros_time import RosTime, to_msg
-from matlab_ros_interfaces import action, srv
 from matlab_ros_interfaces.msg import LabEvent, LabState
 
 _Answer = TypeVar("_Answer")
 
 _SUPERVISION_S = 0.2
-_FEEDBACK_S = 0.5
 _ANSWER_S = 30.0
-_STOP_ANSWER_S = 5.0
+_LOOK_S = 0.2
 _NEVER_NS = 2**62
-
 
 _END_PATIENCE_S = 3.0
 """Steady seconds for the manager's thread to end."""
@@ -77,35 +55,55 @@ class LabManagerNode(Node):
     """Runs campaigns on the lab's devices.
 
     Parameters: ``lab_file``, ``recipes_dir``, ``structures_dir``, ``journal_url``,
-    ``bring_up_timeout_s`` (steady seconds that devices get to become ready) and
-    ``device_patience_s`` (steady seconds after which a campaign ends without a lost device).
+    ``journal_patience_s`` (steady seconds for which a database server is waited for),
+    ``bring_up_timeout_s`` (steady seconds that devices get to become ready),
+    ``device_patience_s`` (steady seconds after which a campaign ends without a lost device),
+    ``timing_log`` (CSV file of how fast goals are sent; none by default),
+    ``never_ask`` (whether policies pass over `ask`; as the lab's file says by default) and
+    ``alert_webhook`` (http or https address that alerts are posted to as JSON; none by default).
     """
 
     def __init__(self) -> None:
         super().__init__("lab_manager")
-        self.lab = load_lab(Path(declare(self, "lab_file", "")))
+        lab = load_lab(Path(declare(self, "lab_file", "")))
+        never_ask = declare(self, "never_ask", not lab.asks)
+        self.lab = lab.model_copy(update={"never_ask": never_ask})
         self._recipes_dir = Path(declare(self, "recipes_dir", "config/recipes"))
         self._structures_dir = Path(declare(self, "structures_dir", "config/structures"))
         journal_url = declare(self, "journal_url", "sqlite:///journal.sqlite")
         self._bring_up_timeout_s = declare(self, "bring_up_timeout_s", 30.0)
         self._patience_s = declare(self, "device_patience_s", 3600.0)
         self.time = RosTime(self)
-        self._journal = SqlJournal(journal_url)
+        self._journal = SqlJournal(
+            journal_url,
+            patience_s=declare(self, "journal_patience_s", PATIENCE_S),
+            on_trouble=self.get_logger().error,
+        )
         self._event_publisher = self.create_publisher(
             LabEvent, "lab_events", QoSProfile(depth=1000)
         )
         self._state_publisher = self.create_publisher(LabState, "lab_state", LATCHED)
-        self._posted: deque[Callable[[], None]] = deque()
-        self._is_ending = False
+        webhook = declare(self, "alert_webhook", "")
+        self._alerts = AlertBoard(self, webhook, self.time.now_ns)
+        self._posted: deque[tuple[int, Callable[[], None]]] = deque()
+        timing_log = declare(self, "timing_log", "")
+        self._timing = TimingLog(Path(timing_log) if timing_log else None)
+        self._heard_ns = 0
+        """Steady time at which what is being dealt with was heard."""
+        self.is_ending = False
+        self.failure: LabError | None = None
         self._state_sequence = 0
         self._is_changed = True
+        self._is_noted = False
         self._began_at = time.monotonic()
-        self._is_gate_open = False
-        self._finished: FinishCampaign | None = None
-        self._failure: LabError | None = None
-        self._has_finished = threading.Event()
-        self.engine = Engine.recover(self.lab, self._journal, self.time.now_ns(), self._on_entry)
+        self.is_gate_open = False
+        self._runs: Runs | None = None
+        self._metrics = MetricsBoard(self, self.lab)
+        self.engine = Engine.recover(
+            self.lab, self._journal, self.time.now_ns(), self._on_entry, self._metrics.remember
+        )
         self.time.observe(to_msg(self.engine.state.time_ns))
+        self._remind()
         self._make_links()
         self._make_services()
         self._thread = threading.Thread(target=self._run, name="lab_manager", daemon=True)
@@ -115,11 +113,18 @@ class LabManagerNode(Node):
         group = MutuallyExclusiveCallbackGroup()
         self.links = {
             device.name: DeviceLink(
-                self, device, self.time, self.post, self._on_device, self._touch, group
+                self,
+                device,
+                self.time,
+                self.post,
+                self._on_device,
+                self._touch,
+                self._note,
+                group,
             )
             for device in self.lab.devices
         }
-        self._planner = PlannerLink(self, self.post, self._tell, group)
+        self._planner = PlannerLink(self, self.post, self.tell, group)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         for period, what in ((_SUPERVISION_S, self._supervise), (HEARTBEAT_S, self._touch)):
             self.create_timer(
@@ -131,33 +136,26 @@ class LabManagerNode(Node):
 
     def _make_services(self) -> None:
         group = ReentrantCallbackGroup()
-        for kind, name, callback in (
-            (srv.Pause, "pause", self._on_pause),
-            (srv.Resume, "resume", self._on_resume),
-            (srv.Cancel, "cancel", self._on_cancel),
-            (srv.EmergencyStop, "emergency_stop", self._on_emergency_stop),
-            (srv.ResolveFault, "resolve_fault", self._on_resolve_fault),
-            (srv.LocateSample, "locate_sample", self._on_locate_sample),
-            (srv.CorrectSample, "correct_sample", self._on_correct_sample),
-            (srv.SubmitExperiment, "submit_experiment", self._on_submit_experiment),
-            (srv.GetSnapshot, "get_snapshot", self._on_get_snapshot),
-        ):
-            self.create_service(kind, name, callback, callback_group=group)
-        self._server = ActionServer(
+        self._services = OperatorServices(self, self, group)
+        self._runs = Runs(
             self,
-            action.RunCampaign,
-            "run_campaign",
-            execute_callback=self._run_campaign,
-            goal_callback=lambda _goal: GoalResponse.ACCEPT,
-            cancel_callback=self._on_cancel_goal,
-            callback_group=group,
+            self,
+            group,
+            self._recipes_dir,
+            self._structures_dir,
+            self._bring_up_timeout_s,
         )
+
+    @property
+    def planner_present(self) -> bool:
+        """Whether the planner offers its services."""
+        return self._planner.is_present
 
     # --- the manager's thread -----------------------------------------------------------------
 
     def post(self, what: Callable[[], None]) -> None:
         """Have something run in the manager's thread, in the order of posting."""
-        self._posted.append(what)
+        self._posted.append((time.monotonic_ns(), what))
         self.time.notify()
 
     def ask(self, what: Callable[[], _Answer]) -> _Answer:
@@ -175,21 +173,42 @@ class LabManagerNode(Node):
                 answer.set_exception(error)
 
         self.post(run)
-        try:
-            return answer.result(_ANSWER_S)
-        except TimeoutError:
-            raise LabError("The lab manager did not answer in time; try again.") from None
+        until = time.monotonic() + _ANSWER_S
+        while time.monotonic() < until:
+            try:
+                return answer.result(_LOOK_S)
+            except TimeoutError:
+                # Who waits for a thread that has ended holds up the end of the process.
+                if self.is_ending:
+                    raise LabError("The lab manager is about to end.") from None
+        raise LabError("The lab manager did not answer in time; try again.")
 
     def _run(self) -> None:
-        while not self._is_ending:
-            wakeup = self.engine.next_wakeup() if self._is_gate_open else None
+        try:
+            self._work()
+        except ExternalShutdownException:
+            pass
+        except Exception:
+            # Publishing fails in a graph that was left meanwhile.
+            if self.context.ok():
+                raise
+        finally:
+            # Nobody is to wait for answers of a thread that has ended.
+            self.is_ending = True
+            self._wake()
+
+    def _work(self) -> None:
+        while not self.is_ending:
+            wakeup = self.engine.next_wakeup() if self.is_gate_open else None
             self.time.wait_until(
                 _NEVER_NS if wakeup is None else wakeup,
-                lambda: bool(self._posted) or self._is_ending,
+                lambda: bool(self._posted) or self.is_ending,
             )
+            self._heard_ns = time.monotonic_ns()
             try:
                 while self._posted:
-                    self._posted.popleft()()
+                    self._heard_ns, what = self._posted.popleft()
+                    what()
                 self._tick()
             except LabError as error:
                 self._fail(error)
@@ -200,21 +219,34 @@ class LabManagerNode(Node):
     def _tick(self) -> None:
         """Let the engine act where its time has come."""
         wakeup = self.engine.next_wakeup()
-        if self._is_gate_open and wakeup is not None and wakeup <= self.time.now_ns():
-            self._tell(Tick())
+        if self.is_gate_open and wakeup is not None and wakeup <= self.time.now_ns():
+            self.tell(Tick())
 
     def _fail(self, error: LabError) -> None:
         """Stop for good: without its journal the lab manager must not move anything."""
         self.get_logger().fatal(str(error))
-        self._failure = error
-        self._is_ending = True
-        self._has_finished.set()
+        self.failure = error
+        self.is_ending = True
+        self._wake()
         self.context.shutdown()
 
-    def _tell(self, given: Input) -> None:
+    def tell(self, given: Input) -> None:
         """Give the engine an input and do what it wants; in the manager's thread."""
-        for command in self.engine.handle(given, self.time.now_ns()):
+        commands = self.engine.handle(given, self.time.now_ns())
+        decided_ns = time.monotonic_ns()
+        for command in commands:
             self._do(command)
+            if isinstance(command, SendGoal):
+                self._timing.note(
+                    GoalTiming(
+                        command.goal.attempt_id,
+                        command.goal.TAG,
+                        type(given).__name__,
+                        self._heard_ns,
+                        decided_ns,
+                        time.monotonic_ns(),
+                    )
+                )
         self._touch()
 
     def _do(self, command: Command) -> None:
@@ -223,8 +255,8 @@ class LabManagerNode(Node):
         elif isinstance(command, CancelGoal):
             self.links[command.device].cancel(command.attempt_id)
         elif isinstance(command, FinishCampaign):
-            self._finished = command
-            self._has_finished.set()
+            if self._runs is not None:
+                self._runs.campaign_finished(command)
         else:
             self._planner.make(command)
 
@@ -232,10 +264,18 @@ class LabManagerNode(Node):
         """Note that something is to be published."""
         self._is_changed = True
 
+    def _note(self) -> None:
+        """Note that something is to be published soon: how far devices are, several times a second.
+
+        Devices say it at every step of simulated time, and each word of the lab manager costs
+        everybody who listens more than the step itself.
+        """
+        self._is_noted = True
+
     def _on_device(self, given: Input) -> None:
         """Hand on what a link says; before the gate opens the engine hears of no device."""
-        if self._is_gate_open or not isinstance(given, (DeviceReady, DeviceLost)):
-            self._tell(given)
+        if self.is_gate_open or not isinstance(given, (DeviceReady, DeviceLost)):
+            self.tell(given)
         else:
             self._look_at_gate()
 
@@ -249,24 +289,35 @@ class LabManagerNode(Node):
             # Simulated time, and no /clock yet: nothing can be dated.
             return
         is_late = time.monotonic() - self._began_at > self._bring_up_timeout_s
-        if self._is_gate_open or not (is_late or all(link.ready for link in self.links.values())):
+        if self.is_gate_open or not (is_late or all(link.ready for link in self.links.values())):
             return
-        self._is_gate_open = True
+        self.is_gate_open = True
         for link in self.links.values():
             if link.ready:
-                self._tell(DeviceReady(link.device.name))
+                self.tell(DeviceReady(link.device.name))
+            else:
+                self._alerts.tell_of(
+                    "device_missing",
+                    f"{link.device.name} did not become ready: {link.problem}",
+                    f"Look at {link.device.name} and its process.",
+                    link.device.name,
+                )
 
     def _supervise(self) -> None:
         """A few times a second: silence, lifecycles, calls without an answer."""
         is_waiting = False
         for link in self.links.values():
             link.supervise()
+            if self.engine.state.estopped:
+                link.keep_stopped()
             is_waiting = is_waiting or link.bring_up()
             if self._is_hopeless(link):
                 link.given_up = True
-                self._tell(DeviceGivenUp(link.device.name))
+                self.tell(DeviceGivenUp(link.device.name))
         self._look_at_gate()
         self._planner.supervise()
+        if self._is_noted:
+            self._touch()
 
     def _is_hopeless(self, link: DeviceLink) -> bool:
         """Whether a lost device had its time; one that somebody stopped has all the time."""
@@ -280,13 +331,13 @@ class LabManagerNode(Node):
     # --- what is published --------------------------------------------------------------------
 
     def _publish_state(self) -> None:
-        self._is_changed = False
+        self._is_changed = self._is_noted = False
         self._state_sequence += 1
-        self._state_publisher.publish(self._state_message())
+        self._state_publisher.publish(self.state_message())
 
-    def _state_message(self) -> Any:
+    def state_message(self) -> Any:
         is_quiescent = (
-            self._is_gate_open
+            self.is_gate_open
             and self.engine.quiescent()
             and all(link.is_settled for link in self.links.values())
         )
@@ -300,261 +351,41 @@ class LabManagerNode(Node):
 
     def _on_entry(self, entry: JournalEntry) -> None:
         self._event_publisher.publish(event_message(entry))
-        if isinstance(entry.event, (FaultRaised, DeviceGone)):
-            self.get_logger().error(entry.event.text)
+        self._metrics.take(entry)
+        if isinstance(entry.event, ManagerRestarted):
+            # Written by an engine that is still being made.
+            return
+        alert = alert_of(
+            entry.event, self.engine.state, entry.sequence, entry.ros_time_ns, entry.campaign
+        )
+        if alert is not None:
+            self._alerts.tell(alert)
+        if isinstance(entry.event, ExperimentEnded):
+            self._wake()
 
-    # --- campaigns ----------------------------------------------------------------------------
-
-    def _run_campaign(self, handle: Any) -> Any:
-        """Execute a RunCampaign goal: start or go on, and wait for the end."""
-        definition = handle.request.campaign
-        try:
-            plan = plan_campaign(definition, self.lab, self._recipes_dir, self._structures_dir)
-            self._wait_for_devices(handle)
-            self.ask(lambda: self._submit(plan))
-        except Refused as error:
-            return self._conclude(handle, int(error.code), str(error))
-        except LabError as error:
-            return self._conclude(handle, int(FaultCode.INTERNAL_ERROR), str(error))
-        while True:
-            finished = self._finished
-            if finished is not None and finished.campaign == plan.name:
-                return self._conclude(handle, finished.code, finished.message)
-            if self._is_ending:
-                message = str(self._failure or "The lab manager was shut down.")
-                return self._conclude(handle, int(FaultCode.INTERNAL_ERROR), message)
-            if handle.is_cancel_requested:
-                self.post(lambda: self._cancel_campaign(plan.name))
-            handle.publish_feedback(self.ask(self._feedback))
-            self._has_finished.wait(_FEEDBACK_S)
-
-    def _on_cancel_goal(self, handle: Any) -> CancelResponse:
-        name = handle.request.campaign.name
-        self.post(lambda: self._cancel_campaign(name))
-        return CancelResponse.ACCEPT
-
-    def _cancel_campaign(self, name: str) -> None:
-        """Cancel a campaign where it is under way; again changes nothing."""
-        campaign = self.engine.state.campaign
-        if campaign is not None and campaign.running and campaign.plan.name == name:
-            self._tell(CancelAsked(Scope.CAMPAIGN, name, reason="its client cancelled it."))
-
-    def _wait_for_devices(self, handle: Any) -> None:
-        """Wait until devices and planner are there, for as long as they are given.
-
-        Raises:
-            Refused: one is missing, and the sentence names it; or the goal was cancelled.
-        """
-        until = time.monotonic() + self._bring_up_timeout_s
-        pause = threading.Event()
-        while True:
-            problem = self.ask(lambda: missing(list(self.links.values())))
-            if not problem and not self._planner.is_present:
-                problem = "The planner is missing: it does not offer its services."
-            if handle.is_cancel_requested:
-                raise Refused(FaultCode.CANCELED, "Cancelled before it began.")
-            if not problem and self._is_gate_open:
-                return
-            if time.monotonic() > until or self._is_ending:
-                raise Refused(
-                    FaultCode.DEVICE_MISSING,
-                    problem or "The clock is missing: use_sim_time is set and nobody publishes it.",
-                )
-            pause.wait(_SUPERVISION_S)
-
-    def _submit(self, plan: CampaignPlan) -> None:
-        self._finished = None
-        self._has_finished.clear()
-        self._tell(CampaignSubmitted(plan))
-
-    def _feedback(self) -> Any:
+    def _remind(self) -> None:
+        """Tell again of what still waits for a person, since who heard it may be gone."""
         state = self.engine.state
-        best = state.best()
-        campaign = state.campaign
-        objective = best.observation.objective if best and best.observation else None
-        return action.RunCampaign.Feedback(
-            experiments_done=sum(run.state.is_final for run in state.experiments.values()),
-            experiments_budget=campaign.config.budget.experiments if campaign else 0,
-            experiments_in_flight=sum(1 for _ in state.in_flight()),
-            best_objective=nan(objective),
-        )
+        about = [fault.asked for fault in state.open_faults() if fault.asked is not None]
+        stop = [EmergencyStopEngaged()] if state.estopped else []
+        for event in (*stop, *about):
+            alert = alert_of(event, state, stamp_ns=state.time_ns)
+            if alert is not None:
+                self._alerts.tell(alert)
 
-    def _conclude(self, handle: Any, code: int, message: str) -> Any:
-        """End a RunCampaign goal with a status that agrees with its code."""
-        name = handle.request.campaign.name
-        try:
-            result = (
-                self._summary(name) if self._is_ending else self.ask(lambda: self._summary(name))
-            )
-        except LabError:
-            result = action.RunCampaign.Result(best_objective=math.nan)
-        result.error_code, result.error_message = code, message
-        if code == FaultCode.NONE:
-            handle.succeed()
-        elif code == FaultCode.CANCELED and handle.is_cancel_requested:
-            handle.canceled()
-        else:
-            self.get_logger().error(f"campaign {name!r}: {message}")
-            handle.abort()
-        return result
-
-    def _summary(self, name: str) -> Any:
-        """Result of a campaign as far as it is, without its error code."""
-        result = action.RunCampaign.Result(best_objective=math.nan)
-        state = self.engine.state
-        if state.campaign is None or state.campaign.plan.name != name:
-            return result
-        result.experiments_succeeded = state.count(ExperimentState.SUCCEEDED)
-        result.experiments_failed = state.count(ExperimentState.FAILED, ExperimentState.CANCELED)
-        best = state.best()
-        if best is not None and best.observation is not None:
-            result.best_objective = nan(best.observation.objective)
-            result.best_experiment_id = best.experiment_id
-            result.best_settings = lab_settings_to(best.suggestion.settings)
-        return result
-
-    # --- services -----------------------------------------------------------------------------
-
-    def _command(self, what: Callable[[], None]) -> str:
-        """Follow an operator's command; a sentence where it is refused, else empty."""
-        try:
-            self.ask(what)
-        except LabError as error:
-            return str(error)
-        return ""
-
-    def _on_pause(self, request: Any, response: Any) -> Any:
-        return self._scoped(request, response, PauseAsked)
-
-    def _on_resume(self, request: Any, response: Any) -> Any:
-        return self._scoped(request, response, ResumeAsked)
-
-    def _scoped(
-        self, request: Any, response: Any, kind: type[PauseAsked | ResumeAsked | CancelAsked]
-    ) -> Any:
-        if request.scope not in [int(scope) for scope in Scope]:
-            response.message = f"{request.scope} is no scope; expected one of the constants."
-            return response
-        given = kind(Scope(request.scope), request.id, request.operator_name, request.reason)
-        response.message = self._command(lambda: self._tell(given))
-        response.success = not response.message
-        return response
-
-    def _on_cancel(self, request: Any, response: Any) -> Any:
-        """Answered when nothing of what was cancelled is under way any more."""
-        response = self._scoped(request, response, CancelAsked)
-        pause = threading.Event()
-        while response.success and not self._is_ending:
-            if self.ask(lambda: self._is_at_rest(Scope(request.scope), request.id)):
-                break
-            pause.wait(_SUPERVISION_S)
-        return response
-
-    def _is_at_rest(self, scope: Scope, subject: str) -> bool:
-        state = self.engine.state
-        if scope in (Scope.LAB, Scope.CAMPAIGN):
-            return not state.attempts
-        return not any(
-            subject in (work.experiment_id, work.sample_id)
-            for attempt in state.attempts.values()
-            for work in attempt.works
-        )
-
-    def _on_emergency_stop(self, request: Any, response: Any) -> Any:
-        """Tell every device at once; their answers say whether they are safe."""
-        links = list(self.links.values())
-        answers = [
-            link.emergency_stop(request.engage, request.reason, request.operator_name)
-            for link in links
-        ]
-        given = EmergencyStopAsked(request.engage, request.operator_name, request.reason)
-        problems = [self._command(lambda: self._tell(given))]
-        until = time.monotonic() + _STOP_ANSWER_S
-        pause = threading.Event()
-        for link, answer in zip(links, answers, strict=True):
-            while answer is not None and not answer.done() and time.monotonic() < until:
-                pause.wait(0.01)
-            if answer is None or not answer.done():
-                problems.append(f"{link.device.name} does not answer.")
-            elif not answer.result().success:
-                problems.append(f"{link.device.name}: {answer.result().message}")
-        response.message = " ".join(problem for problem in problems if problem)
-        response.success = not response.message
-        return response
-
-    def _on_resolve_fault(self, request: Any, response: Any) -> Any:
-        fault = self.ask(lambda: self.engine.state.faults.get(request.fault_id))
-        if fault is None:
-            response.message = f"No fault {request.fault_id!r} is known."
-        elif fault.resolved_by:
-            response.message = (
-                f"{request.fault_id} was resolved by {fault.resolved_by}: "
-                f"{fault.resolution.name.lower()}."
-            )
-        else:
-            response.message = (
-                f"{request.fault_id} resolves itself when {fault.raised.device} is ready again; "
-                "bring the device back, or cancel the campaign."
-            )
-        return response
-
-    def _on_locate_sample(self, request: Any, response: Any) -> Any:
-        sample = self.ask(
-            lambda: (
-                sample_message(self.engine.state, self.engine.state.samples[request.sample_id])
-                if request.sample_id in self.engine.state.samples
-                else None
-            )
-        )
-        response.found = sample is not None
-        if sample is None:
-            response.message = f"No sample {request.sample_id!r} is known."
-        else:
-            response.sample = sample
-            if not sample.position:
-                response.message = "Nobody knows where it is."
-        return response
-
-    def _on_correct_sample(self, request: Any, response: Any) -> Any:
-        state = sample_state_of(request.state)
-        if state is None:
-            response.message = f"{request.state} is no sample state; see SampleState."
-            return response
-        given = CorrectionAsked(
-            request.sample_id, request.position, state, request.operator_name, request.remark
-        )
-        response.message = self._command(lambda: self._tell(given))
-        response.success = not response.message
-        return response
-
-    def _on_submit_experiment(self, request: Any, response: Any) -> Any:
-        def submit() -> str:
-            state = self.engine.state
-            if state.campaign is None or state.campaign.plan.name != request.campaign:
-                raise Refused(
-                    FaultCode.CAMPAIGN_INVALID, f"No campaign {request.campaign!r} is under way."
-                )
-            self._tell(ExperimentAsked(lab_settings_from(request.settings)))
-            return next(reversed(state.experiments))
-
-        try:
-            response.experiment_id = self.ask(submit)
-        except LabError as error:
-            code = error.code if isinstance(error, Refused) else FaultCode.CAMPAIGN_INVALID
-            response.error_code = int(code)
-            response.error_message = str(error)
-        return response
-
-    def _on_get_snapshot(self, request: Any, response: Any) -> Any:
-        return self.ask(lambda: fill_snapshot(response, self.engine, self._state_message()))
+    def _wake(self) -> None:
+        """Have the goals that wait for an end look again."""
+        if self._runs is not None:
+            self._runs.wake()
 
     def destroy_node(self) -> None:
         """End the manager's thread, then everything else; devices go on by themselves."""
-        self._is_ending = True
-        self._has_finished.set()
+        self.is_ending = True
+        self._wake()
         self.time.notify()
         # A call to a node that has ended first may hold the thread; the journal has what counts.
         self._thread.join(_END_PATIENCE_S)
+        self._alerts.close()
         self._journal.close()
         super().destroy_node()
 

@@ -59,6 +59,7 @@ Post = Callable[[Callable[[], None]], None]
 _TRANSITION_TIMEOUT_S = 30.0
 _TRANSITION_PAUSE_S = 2.0
 _ACCEPT_TIMEOUT_S = 5.0
+_STOP_PAUSE_S = 2.0
 _UNLISTED_S = 3.0
 _UNLISTED_STATES = 3
 
@@ -92,7 +93,8 @@ class DeviceLink:
         ros_time: takes note of the results' stamps.
         post: has something run in the manager's thread, in the order of posting.
         tell: hands an input to the engine.
-        changed: called when something that is published changed.
+        changed: called when something changed that others wait for.
+        noted: called when something changed that people look at.
         group: callback group of everything.
     """
 
@@ -104,6 +106,7 @@ class DeviceLink:
         post: Post,
         tell: Callable[[Input], None],
         changed: Callable[[], None],
+        noted: Callable[[], None],
         group: CallbackGroup,
     ) -> None:
         self.device = device
@@ -119,10 +122,12 @@ class DeviceLink:
         self._post = post
         self._tell = tell
         self._changed = changed
+        self._noted = noted
         self._heard_at = 0.0
         self._sendings: dict[str, _Sending] = {}
         self._transition: Any = None
         self._transition_at = -_TRANSITION_PAUSE_S
+        self._stopped_at = -_STOP_PAUSE_S
         self._last_problem = ""
         name = device.name
         node.create_subscription(
@@ -158,7 +163,7 @@ class DeviceLink:
         self.present = True
         self._judge()
         self._look_for_attempts(message)
-        self._changed()
+        self._noted()
 
     def _judge(self) -> None:
         """Find out whether the device takes goals, and tell the engine when that changed."""
@@ -275,6 +280,13 @@ class DeviceLink:
         request = EmergencyStop.Request(engage=engage, reason=reason, operator_name=operator)
         return self._emergency.call_async(request)
 
+    def keep_stopped(self) -> None:
+        """Tell a device that began anew during an emergency stop that it is stopped."""
+        now = time.monotonic()
+        if self.present and not self.is_stopped and now - self._stopped_at > _STOP_PAUSE_S:
+            self._stopped_at = now
+            self.emergency_stop(True, "the lab's emergency stop is latched", "lab manager")
+
     # --- goals --------------------------------------------------------------------------------
 
     @property
@@ -349,7 +361,17 @@ class DeviceLink:
             # The server does not know the goal: it began anew. Asking again is safe.
             sending.handle, sending.sent_at = None, None
             return
-        self._time.observe(answer.result.report.ended)
+        report = answer.result.report
+        self._time.observe(report.ended)
+        if (
+            report.error_code == FaultCode.DEVICE_NOT_ACTIVE
+            and report.began == report.ended
+            and not report.recalled
+        ):
+            # It began anew, and has not said so yet. What it refused it is asked for again when it
+            # is ready: that is no failure of the step.
+            self._lose(Fault.of(FaultCode.DEVICE_NOT_ACTIVE, report.error_message))
+            return
         self._finish(sending, self._outcome(sending.goal, answer))
 
     def _outcome(self, goal: Goal, answer: Any) -> Outcome:

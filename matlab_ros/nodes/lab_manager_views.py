@@ -8,9 +8,10 @@ from typing import Any
 
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.journal import JournalEntry
+from matlab_ros.lab.scopes import is_canceling
 from matlab_ros.lab.state import ExperimentRun, FaultRun, LabState, SampleRun
 from matlab_ros.model.faults import FaultDomain
-from matlab_ros.model.lab_words import ExperimentState, SampleState, Scope
+from matlab_ros.model.lab_words import ExperimentState, Scope
 from matlab_ros.nodes.conversions import lab_settings_to, nan
 from matlab_ros.nodes.lab_manager_devices import DeviceLink
 from matlab_ros.nodes.ros_time import to_msg
@@ -39,6 +40,7 @@ def lab_state_message(
         attempt_devices=[attempt.device for attempt in state.attempts.values()],
         wakes_at=to_msg(engine.next_wakeup() or 0),
         paused=bool(state.paused),
+        canceling=campaign is not None and campaign.stopping is not None,
         estopped=state.estopped,
         campaign=campaign.plan.name if campaign is not None else "",
         experiments_budget=campaign.config.budget.experiments if campaign is not None else 0,
@@ -47,8 +49,9 @@ def lab_state_message(
         experiments_in_flight=sum(1 for _ in state.in_flight()),
         best_objective=math.nan,
         devices=[_device(state, link) for link in links],
-        experiments=[experiment_message(run) for run in state.in_flight()],
+        experiments=[experiment_message(run, state) for run in state.in_flight()],
         open_faults=len(state.open_faults()),
+        questions=sum(fault.asked is not None for fault in state.open_faults()),
     )
     if best is not None and best.observation is not None:
         message.best_objective = nan(best.observation.objective)
@@ -75,13 +78,16 @@ def _device(state: LabState, link: DeviceLink) -> Any:
     return summary
 
 
-def experiment_message(run: ExperimentRun) -> Any:
+def experiment_message(run: ExperimentRun, state: LabState) -> Any:
     """ExperimentState."""
     return msg.ExperimentState(
         experiment_id=run.experiment_id,
         campaign=run.campaign,
         settings=lab_settings_to(run.suggestion.settings),
         state=int(run.state),
+        paused=not run.state.is_final and state.is_paused(run),
+        canceling=is_canceling(run),
+        asking=state.is_asking(run),
         step="" if run.state.is_final else run.present_step,
         objective=nan(run.observation.objective if run.observation is not None else None),
     )
@@ -125,6 +131,8 @@ def fault_message(run: FaultRun) -> Any:
         fault_id=raised.fault_id,
         device=raised.device,
         attempt_id=raised.attempt_id,
+        experiment_id=raised.experiment_id,
+        step=raised.step_id,
         sample_ids=[raised.sample_id] if raised.sample_id else [],
         error_code=int(fault.code),
         message=fault.message,
@@ -136,6 +144,10 @@ def fault_message(run: FaultRun) -> Any:
         resolved_by=run.resolved_by,
         raised=to_msg(run.raised_ns),
         resolved=to_msg(run.resolved_ns),
+        remark=run.remark,
+        asked=run.asked is not None,
+        ask_until=to_msg(run.asked.until_ns if run.asked is not None else 0),
+        without_answer=run.asked.then.value if run.asked is not None else "",
     )
 
 
@@ -144,7 +156,7 @@ def fill_snapshot(response: Any, engine: Engine, lab_state: Any) -> Any:
     state = engine.state
     response.lab = lab_state
     response.event_sequence = state.sequence
-    response.experiments = [experiment_message(run) for run in state.experiments.values()]
+    response.experiments = [experiment_message(run, state) for run in state.experiments.values()]
     response.samples = [sample_message(state, sample) for sample in state.samples.values()]
     response.positions = position_messages(state)
     response.faults = [fault_message(run) for run in state.faults.values()]
@@ -174,8 +186,3 @@ def event_message(entry: JournalEntry) -> Any:
         what=event.TAG,
         text=event.text,
     )
-
-
-def sample_state_of(number: int) -> SampleState | None:
-    """The sample state a message means, None where it means none."""
-    return SampleState(number) if number in [int(item) for item in SampleState] else None

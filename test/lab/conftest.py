@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,22 +13,16 @@ import pytest
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.experiment_values import CampaignPlan, Observation, Suggestion
 from matlab_ros.lab.goals import (
-    DispenseGoal,
+    AnalyseGoal,
     Goal,
-    MeasureOutcome,
     Outcome,
-    SampleOutcome,
     TransferGoal,
-    TransferOutcome,
-    never_begun,
 )
 from matlab_ros.lab.validate import check_campaign
 from matlab_ros.model.campaign_config import CampaignConfig
-from matlab_ros.model.faults import Fault, FaultCode
-from matlab_ros.model.lab_config import LabConfig, StationKind, load_lab
-from matlab_ros.model.lab_words import SampleFate
+from matlab_ros.model.lab_config import LabConfig, load_lab
 from matlab_ros.model.recipe import Recipe, load_recipe
-from matlab_ros.nodes.table_devices import TableDevices
+from matlab_ros.nodes.table_faults import FailingDevices
 from matlab_ros.nodes.table_lab import settings_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -148,89 +142,16 @@ class DrawingPlanner:
         assert known == observation, "an experiment taught two different things"
 
 
-class FaultyDevices(TableDevices):
-    """Devices whose durations and failures are drawn from a seed and the attempt's id.
-
-    It is also the witness: it follows every crucible and dose by itself, and objects to what
-    cannot be done in a real lab.
-    """
+class FaultyDevices(FailingDevices):
+    """Devices whose failures are drawn from a seed and the attempt's id."""
 
     def __init__(self, lab: LabConfig, seed: int, rate: float) -> None:
-        super().__init__(TableWorld())
-        self.seed = seed
-        self.rate = rate
-        self.doses: list[tuple[str, str]] = []
-        """Attempt and substance of every dose really given."""
-        self.where: dict[str, str] = {}
-        """Position of each container that was ever moved."""
-        self.busy: dict[str, tuple[str, int]] = {}
-        """Attempt and its end for each device."""
-        self.kinds = {station.name: station.kind for station in lab.stations}
+        super().__init__(lab, TableWorld(), seed, rate)
 
     def begin(self, device: str, goal: Goal, now_ns: int) -> tuple[int, Outcome]:
         """See `matlab_ros.nodes.table_lab.Devices.begin`."""
-        is_new = goal.attempt_id not in self._known
-        if is_new:
-            other, end_ns = self.busy.get(device, ("", 0))
-            assert end_ns <= now_ns, f"{device} is at {other} and was given {goal.attempt_id}"
-            assert goal.issued_ns == now_ns
-        end_ns, outcome = super().begin(device, goal, now_ns)
-        if is_new:
-            self.busy[device] = (goal.attempt_id, end_ns)
-        return end_ns, outcome
-
-    def outcome(self, device: str, goal: Goal, now_ns: int, end_ns: int) -> Outcome:
-        """An outcome by chance, with what it means for the crucibles."""
-        chance = random.Random(f"{self.seed}/{goal.attempt_id}")
-        self._check_presence(device, goal)
-        if chance.random() >= self.rate:
-            if isinstance(goal, DispenseGoal):
-                self.doses.extend((goal.attempt_id, dose.substance) for dose in goal.doses)
-            if isinstance(goal, TransferGoal):
-                self._carry(goal, goal.target)
-            return super().outcome(device, goal, now_ns, end_ns)
-        kind = chance.choice(["refused", "failed", "harmed", "lost"])
-        if kind == "refused":
-            code = chance.choice([FaultCode.DEVICE_UNREACHABLE, FaultCode.INVALID_GOAL])
-            return never_begun(goal, device, Fault.of(code, "It was not begun."), end_ns)
-        outcome = super().outcome(device, goal, now_ns, end_ns)
-        fate = SampleFate.UNTOUCHED if kind == "failed" else SampleFate.COMPROMISED
-        if isinstance(goal, TransferGoal):
-            if kind == "lost":
-                fate = SampleFate.LOST
-                self.where.pop(goal.container_id, None)
-            else:
-                final = chance.choice([goal.source, goal.target])
-                self._carry(goal, final)
-                outcome = TransferOutcome(outcome.report, final)
-        elif isinstance(goal, DispenseGoal) and fate is SampleFate.COMPROMISED:
-            self.doses.append((goal.attempt_id, goal.doses[0].substance))
-        report = replace(
-            outcome.report,
-            code=FaultCode.DEVICE_UNREACHABLE,
-            message="It failed.",
-            samples=tuple(SampleOutcome(name, fate) for name in goal.sample_ids),
-        )
-        if isinstance(outcome, TransferOutcome):
-            final = "" if fate is SampleFate.LOST else outcome.final_position
-            return TransferOutcome(report, final)
-        if isinstance(outcome, MeasureOutcome):
-            return MeasureOutcome(report)
-        return type(outcome)(report)
-
-    def _carry(self, goal: TransferGoal, final: str) -> None:
-        others = [name for name, place in self.where.items() if place == final]
-        assert others in ([], [goal.container_id]), f"{final} holds {others} already"
-        self.where[goal.container_id] = final
-
-    def _check_presence(self, device: str, goal: Goal) -> None:
-        """The crucible stands where the goal says."""
-        if isinstance(goal, TransferGoal):
-            known = self.where.get(goal.container_id, goal.source)
-            assert known == goal.source, f"{goal.attempt_id} takes it from an empty position"
-            assert self.kinds[goal.target.split("/")[0]] in StationKind
-        elif isinstance(goal, DispenseGoal):
-            assert self.where[goal.container_id] == goal.position
+        assert goal.attempt_id in self._known or goal.issued_ns == now_ns
+        return super().begin(device, goal, now_ns)
 
 
 @pytest.fixture(scope="session")
@@ -259,7 +180,10 @@ def check_places() -> Callable[[Engine], None]:
         state = engine.state
         places = [item.position for item in state.containers.values() if item.position]
         assert len(places) == len(set(places))
-        devices = [attempt.device for attempt in state.attempts.values()]
+        devices = [
+            (attempt.device, isinstance(attempt.goal, AnalyseGoal))
+            for attempt in state.attempts.values()
+        ]
         assert len(devices) == len(set(devices))
         targets = [
             attempt.goal.target

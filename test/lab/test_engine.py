@@ -237,6 +237,10 @@ def test_an_emergency_stop_cancels_everything_and_release_starts_nothing_lost(se
         table.step()
     assert any(isinstance(entry.event, EmergencyStopEngaged) for entry in table.journal.read())
     table.tell(EmergencyStopAsked(False, "someone"))
+    # Releasing the latch sets nothing in motion: somebody has to say that the lab goes on.
+    assert not table.engine.state.attempts
+    assert not table.step()
+    table.tell(ResumeAsked(Scope.LAB, operator="someone"))
     table.run()
 
 
@@ -275,8 +279,13 @@ def test_state_is_changed_by_events_alone():
             "best",
             "container_of",
             "count",
+            "experiment_in",
             "in_flight",
+            "in_flight_count",
+            "is_asking",
             "is_paused",
+            "next_clean",
+            "next_planned",
             "observations",
             "occupant",
             "open_faults",

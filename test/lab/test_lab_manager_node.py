@@ -37,6 +37,7 @@ from matlab_ros.nodes.conversions import (  # noqa: E402
 )
 from matlab_ros.nodes.device_node import LATCHED, DeviceNode  # noqa: E402
 from matlab_ros.nodes.lab_manager import LabManagerNode  # noqa: E402
+from matlab_ros.nodes.lab_manager_alerts import ALERTS  # noqa: E402
 from matlab_ros_interfaces import action, msg, srv  # noqa: E402
 
 DEADLINE_S = 60.0
@@ -350,3 +351,169 @@ def test_a_campaign_can_be_cancelled_and_samples_found(graph, plan):
     answer = graph.end(handle)
     assert answer.status == GoalStatus.STATUS_CANCELED
     assert answer.result.error_code == action.RunCampaign.Result.CANCELED
+
+
+SETTINGS = {"precursors": "a", "temperature_c": 900.0, "dwell_h": 4.0}
+
+
+def run_experiment(graph, plan, name="", told=None):
+    client = ActionClient(graph.client_node, action.RunExperiment, "run_experiment")
+    assert client.wait_for_server(DEADLINE_S)
+    goal = action.RunExperiment.Goal(
+        experiment_id=name,
+        campaign=campaign_to_message(plan),
+        settings=settings_to(SETTINGS),
+        operator_name="anna",
+    )
+    handle = graph.result(
+        client.send_goal_async(goal, feedback_callback=None if told is None else told.append)
+    )
+    assert handle.accepted
+    return handle
+
+
+def test_one_experiment_runs_without_a_planner_and_once_for_each_id(graph, plan):
+    devices = graph.add_devices()
+    graph.add(LabManagerNode())
+    told = []
+    answer = graph.end(run_experiment(graph, plan, "firing-1", told))
+    assert answer.result.error_message == ""
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert answer.result.observation.experiment_id == "firing-1"
+    assert answer.result.observation.objective == 0.5
+    assert [dose.measured_mg - dose.requested_mg > 0 for dose in answer.result.doses] == [True] * 2
+    assert told
+    before = len(devices["furnace_1"].done) + len(devices["furnace_2"].done)
+    again = graph.end(run_experiment(graph, plan, "firing-1"))
+    assert again.status == GoalStatus.STATUS_SUCCEEDED
+    assert again.result.observation.stamp == answer.result.observation.stamp
+    assert again.result.observation.objective == answer.result.observation.objective
+    assert len(devices["furnace_1"].done) + len(devices["furnace_2"].done) == before == 1
+    unnamed = graph.end(run_experiment(graph, plan))
+    assert unnamed.status == GoalStatus.STATUS_SUCCEEDED
+    assert unnamed.result.observation.experiment_id == "trial-x0001-e0001"
+
+
+def test_an_experiment_runs_inside_a_campaign_and_its_cancel_ends_it_alone(graph, plan):
+    devices = graph.add_devices()
+    planner = graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    devices["characterisation"].gate.clear()
+    campaign = graph.start(plan)
+    graph.wait_for(lambda state: "characterisation" in state.attempt_devices)
+    handle = run_experiment(graph, plan, "extra")
+    graph.wait_for(lambda state: "extra" in [item.experiment_id for item in state.experiments])
+    graph.result(handle.cancel_goal_async())
+    devices["characterisation"].gate.set()
+    answer = graph.end(handle)
+    assert answer.status == GoalStatus.STATUS_CANCELED
+    assert answer.result.error_code == action.RunExperiment.Result.CANCELED
+    ended = graph.end(campaign)
+    assert ended.status == GoalStatus.STATUS_SUCCEEDED
+    assert "extra" in planner.reported
+
+
+def test_an_emergency_stop_outlives_the_lab_manager_and_is_released_by_hand_alone(graph, plan):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    first = graph.add(LabManagerNode())
+    alerts = []
+    graph.client_node.create_subscription(msg.Alert, "alerts", alerts.append, ALERTS)
+    devices["characterisation"].gate.clear()
+    graph.start(plan)
+    graph.wait_for(lambda state: "characterisation" in state.attempt_devices)
+    stop = {"operator_name": "anna", "reason": "smoke"}
+    assert graph.call(srv.EmergencyStop, "emergency_stop", engage=True, **stop).success
+    graph.wait_for(lambda state: state.estopped)
+    graph.remove(first)
+    devices["characterisation"].gate.set()
+    graph.add(LabManagerNode())
+    graph.wait_for(lambda state: state.estopped and state.sequence < 20)
+    assert all(device._estopped for device in devices.values())
+    graph.wait_for(lambda state: state.estopped and not any(d.busy for d in devices.values()))
+    begun = sum(len(device.done) for device in devices.values())
+    released = graph.call(srv.EmergencyStop, "emergency_stop", engage=False, operator_name="anna")
+    assert released.success
+    assert "paused" in released.message
+    graph.wait_for(
+        lambda state: (
+            state.paused and not state.estopped and all(item.ready for item in state.devices)
+        )
+    )
+    assert sum(len(device.done) for device in devices.values()) == begun
+    handle = graph.start(plan)
+    assert graph.call(srv.Resume, "resume", operator_name="anna").success
+    assert graph.end(handle).status == GoalStatus.STATUS_SUCCEEDED
+    assert msg.Alert.CRITICAL in [item.level for item in alerts if "emergency" in item.what]
+
+
+def test_a_device_that_begins_anew_during_an_emergency_stop_is_stopped_too(graph, plan):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    graph.wait_for(lambda state: state.devices and all(item.ready for item in state.devices))
+    assert graph.call(srv.EmergencyStop, "emergency_stop", engage=True).success
+    graph.remove(devices["arm"])
+    arm = graph.add(QuickDevice("arm"))
+    until = time.monotonic() + DEADLINE_S
+    while not arm._estopped:
+        graph.states.get(timeout=max(0.01, until - time.monotonic()))
+
+
+def test_a_pause_says_what_it_does_not_stop(graph, plan):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    for name in ("furnace_1", "furnace_2"):
+        devices[name].gate.clear()
+    handle = graph.start(plan)
+    graph.wait_for(lambda state: "furnace_1" in state.attempt_devices)
+    paused = graph.call(srv.Pause, "pause", scope=srv.Pause.Request.LAB, operator_name="anna")
+    assert paused.success
+    assert "a furnace run cannot be paused" in paused.message
+    for name in ("furnace_1", "furnace_2"):
+        devices[name].gate.set()
+    graph.wait_for(lambda state: state.paused and not state.attempts_in_flight)
+    assert graph.call(srv.Resume, "resume").success
+    assert graph.end(handle).status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_a_cancel_is_accepted_at_once_and_done_when_the_device_says_so(graph, plan):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    devices["characterisation"].gate.clear()
+    handle = graph.start(plan)
+    graph.wait_for(lambda state: "characterisation" in state.attempt_devices)
+    cancel = graph.call(srv.Cancel, "cancel", scope=srv.Cancel.Request.CAMPAIGN, id="trial")
+    assert cancel.success
+    assert "characterisation" in cancel.message
+    graph.wait_for(lambda state: state.canceling)
+    ended = handle.get_result_async()
+    assert not ended.done()
+    devices["characterisation"].gate.set()
+    assert graph.result(ended).result.error_code == action.RunCampaign.Result.CANCELED
+
+
+def test_corrections_are_followed_or_refused_with_a_sentence(graph, plan):
+    graph.add_devices()
+    graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    assert graph.end(graph.start(plan)).status == GoalStatus.STATUS_SUCCEEDED
+    looked = graph.call(srv.CorrectPosition, "correct_position", position="rack/1")
+    assert not looked.success
+    assert "crucible-01 is known to stand at rack/1" in looked.message
+    looked = graph.call(
+        srv.CorrectPosition, "correct_position", position="furnace_1/1", operator_name="anna"
+    )
+    assert looked.success
+    restocked = graph.call(srv.Restock, "restock", operator_name="anna", remark="washed")
+    assert len(restocked.restocked) == 6
+    again = graph.call(srv.Restock, "restock")
+    assert again.success
+    assert not again.restocked
+    unknown = graph.call(srv.Restock, "restock", container_ids=["beaker"])
+    assert not unknown.success
+    assert "beaker" in unknown.message
+    named = [event.what for event in graph.events if event.what == "container_replaced"]
+    assert len(named) == 6

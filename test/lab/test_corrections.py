@@ -1,0 +1,129 @@
+"""Operators say what they saw; it is noted with their names, and contradictions are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from matlab_ros.lab.engine import Engine, Refused
+from matlab_ros.lab.events import ContainerReplaced, PositionLookedAt, SampleCorrected
+from matlab_ros.lab.goals import AttemptReport, SampleOutcome, TransferGoal, TransferOutcome
+from matlab_ros.lab.inputs import CorrectionAsked, PositionAsked, RestockAsked
+from matlab_ros.lab.journal import MemoryJournal
+from matlab_ros.lab.state import replay
+from matlab_ros.model.faults import FaultCode
+from matlab_ros.model.lab_words import PositionState, SampleFate, SampleState
+from matlab_ros.nodes.table_devices import TableDevices
+from matlab_ros.nodes.table_lab import TableLab
+
+SAMPLE = "trial-e0001-s1"
+
+
+class LosingArm(TableDevices):
+    """Loses the first crucible that is to go into a furnace, and finds it nowhere again."""
+
+    def outcome(self, device, goal, now_ns, end_ns):
+        outcome = super().outcome(device, goal, now_ns, end_ns)
+        if not isinstance(goal, TransferGoal) or goal.sample_id != SAMPLE:
+            return outcome
+        if not goal.target.startswith("furnace") and goal.source.startswith(("rack", "disp")):
+            return outcome
+        report = AttemptReport(
+            int(FaultCode.TRANSFER_DROPPED),
+            "It fell.",
+            now_ns,
+            end_ns,
+            (SampleOutcome(SAMPLE, SampleFate.LOST),),
+            device,
+        )
+        return TransferOutcome(report, "")
+
+
+@pytest.fixture
+def table(lab, make_plan, drawing_planner, table_world) -> TableLab:
+    """A campaign that has ended, in which one crucible was lost."""
+    journal = MemoryJournal()
+    table = TableLab(Engine(lab, journal), LosingArm(table_world), drawing_planner())
+    table.journal = journal
+    table.start(make_plan(budget={"experiments": 2, "max_in_flight": 2}))
+    table.run()
+    return table
+
+
+def events(table: TableLab, kind: type) -> list[Any]:
+    return [entry.event for entry in table.journal.read() if isinstance(entry.event, kind)]
+
+
+def unknown(table: TableLab) -> list[str]:
+    state = table.engine.state
+    return [
+        name
+        for name in state.positions
+        if state.position_state(name) in (PositionState.UNKNOWN, PositionState.BLOCKED)
+    ]
+
+
+def refuses(table: TableLab, given: Any, sentence: str) -> None:
+    before = table.engine.state.sequence
+    with pytest.raises(Refused, match=sentence):
+        table.tell(given)
+    assert table.engine.state.sequence == before
+
+
+def test_a_position_that_nobody_knows_of_is_free_only_after_somebody_looked(table):
+    doubtful = unknown(table)
+    assert doubtful
+    for name in doubtful:
+        table.tell(PositionAsked(name, "", "anna", "empty"))
+    assert not unknown(table)
+    looked = events(table, PositionLookedAt)
+    assert [(item.position, item.operator) for item in looked] == [(n, "anna") for n in doubtful]
+    entries = ((entry.ros_time_ns, entry.event) for entry in table.journal.read())
+    assert replay(table.engine.floor, entries) == table.engine.state
+
+
+def test_a_lost_crucible_that_was_found_stands_where_it_is_said_to(table):
+    state = table.engine.state
+    container = state.containers[state.samples[SAMPLE].container_id]
+    assert container.position == ""
+    place = next(name for name in unknown(table) if name != container.home)
+    table.tell(PositionAsked(place, container.container_id, "anna", "it lay there"))
+    assert container.position == place
+    assert state.position_state(place) is PositionState.OCCUPIED
+    table.tell(CorrectionAsked(SAMPLE, container.home, SampleState.COMPROMISED, "anna"))
+    assert container.position == container.home
+    assert events(table, SampleCorrected)[0].operator == "anna"
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda c: PositionAsked("shelf/1"), "no position 'shelf/1'"),
+        (lambda c: PositionAsked("rack/9"), "known to stand"),
+        (lambda c: PositionAsked("rack/9", c), "holds crucible-09"),
+        (lambda c: PositionAsked("furnace_2/1", "beaker"), "no container 'beaker'"),
+        (lambda c: CorrectionAsked("nobody", "", SampleState.LOST), "No sample 'nobody'"),
+        (lambda c: RestockAsked((c,)), "may still stand|No container|is in use"),
+    ],
+)
+def test_what_contradicts_the_journal_is_refused(
+    table, make: Callable[[str], Any], sentence: str
+) -> None:
+    container = table.engine.state.samples[SAMPLE].container_id
+    if isinstance(make(container), RestockAsked) and not (
+        table.engine.state.containers[container].suspects
+    ):
+        pytest.skip("the search for it was given up")
+    refuses(table, make(container), sentence)
+
+
+def test_used_crucibles_are_clean_after_a_restock_and_lost_ones_are_not(table):
+    state = table.engine.state
+    lost = state.samples[SAMPLE].container_id
+    used = [name for name, item in state.containers.items() if not item.clean and name != lost]
+    table.tell(RestockAsked((), "anna", "washed"))
+    assert [item.container_id for item in events(table, ContainerReplaced)] == used
+    assert not state.containers[lost].clean
+    assert all(state.containers[name].clean for name in used)

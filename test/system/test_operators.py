@@ -1,0 +1,184 @@
+"""Operators at a whole lab of processes: a question is answered, a pause and a stop are obeyed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from matlab_ros.lab.events import (
+    AttemptIntended,
+    EmergencyStopEngaged,
+    EmergencyStopReleased,
+    FaultResolved,
+    OperatorAsked,
+    Paused,
+    Resumed,
+)
+from matlab_ros.model.lab_words import ExperimentState, Resolution
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND_S = 120.0
+CAMPAIGN: dict[str, Any] = {
+    "name": "programs",
+    "seed": 11,
+    "lab": "virtual_lab",
+    "recipe": "solid_state",
+    "target": {"formula": "MgTiO3", "phase": "MgTiO3"},
+    "sample_mass_mg": 1000,
+    "precursor_sets": [{"name": "a", "substances": ["Mg(OH)2", "TiO2-rutile"]}],
+    "parameters": [
+        {"name": "temperature_c", "kind": "continuous", "low": 1000, "high": 1075, "step": 25},
+        {
+            "name": "program",
+            "kind": "categorical",
+            "choices": ["10-100_8-minutes", "10-100_no-such-program"],
+        },
+    ],
+    "budget": {"experiments": 4, "max_in_flight": 4},
+    "planner": {"method": "sobol", "initial_experiments": 4, "batch_size": 4},
+}
+
+_WITH_OWN_SHARE = """
+import sys
+from pathlib import Path
+from matlab_ros import cli, share
+folder = Path(sys.argv[1])
+from matlab_ros.nodes import virtual_campaign
+share.share_dir = virtual_campaign.share_dir = lambda: folder
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def operate(campaign: Any, *words: str) -> tuple[int, str]:
+    """Give a command of ``matlab-ros lab``; exit code and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "matlab_ros.cli", "lab", *words, "--wait", "60"],
+        cwd=REPOSITORY,
+        env={**os.environ, **campaign.graph, "OMP_NUM_THREADS": "1", "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def own_share(folder: Path) -> Path:
+    """The lab's files with a recipe whose measuring program is a parameter, and is asked about."""
+    (folder / "config" / "recipes").mkdir(parents=True)
+    for name in ("launch", "urdf"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    for item in (REPOSITORY / "config").iterdir():
+        if item.name != "recipes":
+            (folder / "config" / item.name).symlink_to(item)
+    recipe = yaml.safe_load((REPOSITORY / "config/recipes/solid_state.yaml").read_text())
+    recipe["parameters"].append("program")
+    for step in recipe["steps"]:
+        if step["id"] == "measure":
+            step["with"]["program"] = "$program"
+            step["on_failure"] = {
+                "retry": 0,
+                "then": ["ask", "abort_experiment"],
+                "ask_deadline_min": 1_000_000,
+            }
+    (folder / "config/recipes/solid_state.yaml").write_text(yaml.safe_dump(recipe))
+    return folder
+
+
+def test_a_question_stays_open_while_others_go_on_and_is_answered(
+    start: Callable[..., Any],
+    look_at: Callable[[Any], Any],
+    tmp_path: Path,
+) -> None:
+    share = own_share(tmp_path / "share")
+    # At full speed the question's deadline would be the next moment to jump to.
+    campaign = start(
+        *("--speed", "20000", "--set", "never_ask:=false"),
+        *("--set", f"recipes_dir:={share}/config/recipes"),
+        program=[sys.executable, "-c", _WITH_OWN_SHARE, str(share)],
+        campaign=CAMPAIGN,
+    )
+    onlooker = look_at(campaign)
+    onlooker.wait_for(
+        lambda: (
+            onlooker.lab is not None
+            and onlooker.lab.questions > 0
+            and onlooker.lab.experiments_succeeded + onlooker.lab.questions == 4
+        ),
+        "every experiment but those that are asked about has ended",
+    )
+    asked = campaign.events(OperatorAsked)
+    assert 0 < len(asked) < 4
+    code, text = operate(campaign, "faults")
+    assert code == 0, text
+    assert all(event.fault_id in text for event in asked)
+    assert "you decide" in text
+    code, text = operate(campaign, "resolve", asked[0].fault_id, "assume-done")
+    assert code == 1
+    assert "nobody can assume" in " ".join(text.split())
+    for event in asked:
+        words = ("resolve", event.fault_id, "abort-experiment", "--operator", "anna")
+        code, text = operate(campaign, *words, "--remark", "no such program")
+        assert code == 0, text
+    assert campaign.end() == 0, campaign.told()
+    decided = [event for event in campaign.events(FaultResolved) if event.resolved_by == "anna"]
+    assert [event.fault_id for event in decided] == [event.fault_id for event in asked]
+    assert {event.resolution for event in decided} == {Resolution.ABORT_EXPERIMENT}
+    assert {event.remark for event in decided} == {"no such program"}
+    states = [run.state for run in campaign.state().experiments.values()]
+    assert states.count(ExperimentState.SUCCEEDED) == 4 - len(asked)
+    assert states.count(ExperimentState.FAILED) == len(asked)
+
+
+def test_pause_and_emergency_stop_are_obeyed_and_outlive_the_lab_manager(
+    start: Callable[..., Any], look_at: Callable[[Any], Any]
+) -> None:
+    # A heating that lasts as long as the operator needs.
+    campaign = start("--speed", "20000")
+    onlooker = look_at(campaign)
+    onlooker.wait_for_work("furnace_1", "heat")
+    code, text = operate(campaign, "pause", "--operator", "anna", "--reason", "lunch")
+    assert code == 0, text
+    assert "cannot be paused" in " ".join(text.split())
+    intended = len(campaign.events(AttemptIntended))
+    code, text = operate(campaign, "status")
+    assert code == 0, text
+    assert "PAUSED" in text
+    assert len(campaign.events(AttemptIntended)) == intended
+    assert operate(campaign, "resume", "--operator", "anna")[0] == 0
+
+    code, text = operate(campaign, "estop", "--operator", "anna", "--reason", "smoke")
+    assert code == 0, text
+    assert "EMERGENCY STOP" in text
+    onlooker.wait_for(lambda: onlooker.lab.estopped, "the stop is latched")
+    before = onlooker.lab.sequence
+    campaign.kill("lab_manager")
+    onlooker.wait_for(lambda: onlooker.lab.sequence < before, "the lab manager is back")
+    onlooker.wait_for(lambda: onlooker.lab.estopped, "the stop is latched still")
+    intended = len(campaign.events(AttemptIntended))
+    code, text = operate(campaign, "estop", "--release", "--operator", "anna")
+    assert code == 0, text
+    assert "paused" in text
+    onlooker.wait_for(
+        lambda: onlooker.lab.paused and not onlooker.lab.estopped, "the lab is paused"
+    )
+    assert len(campaign.events(AttemptIntended)) == intended
+    assert operate(campaign, "resume", "--operator", "anna")[0] == 0
+    # What was half heated is lost, and the rest is made.
+    assert campaign.end() == 0, campaign.told()
+    who = {
+        event.operator
+        for kind in (Paused, Resumed, EmergencyStopEngaged, EmergencyStopReleased)
+        for event in campaign.events(kind)
+    }
+    assert who == {"anna"}
+    state = campaign.state()
+    assert not state.attempts
+    assert not state.estopped
+    assert campaign.remaining() == {}
