@@ -11,6 +11,9 @@ law (Z. anorg. allg. Chem. 163, 1, 1927), and rho the layer resistance: the star
 interface, the end by diffusion through the product. `drive` is 1 - exp(dG/RT) where the reaction
 is downhill, else 0; 1 where no driving force is given.
 
+Grinding breaks the layers: product that was ground off its grains lies loose between them and
+counts no more in `phi`, so a ground sample reacts from fresh surfaces until new layers grow.
+
 Integration is by symmetric operator splitting: each reaction alone, first in one order and then
 in the other, each exact for a first-order decay of its scarcest reactant. So amounts never fall
 below zero, mass is conserved to rounding, and fast decompositions need no small steps. Step
@@ -43,6 +46,7 @@ def react(
     mixedness: float,
     times_s: FloatArray,
     temperature_c: FloatArray,
+    loose: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Let a powder react under a temperature over time.
 
@@ -52,6 +56,8 @@ def react(
         mixedness: 0 (layers of powder) to 1 (intimate mixture).
         times_s: increasing, shape (n,), n >= 2.
         temperature_c: of the powder at these times, linear in between, shape (n,).
+        loose: mmol of each species that grinding has taken off the grains it had grown on, shape
+            (S,); None: none.
 
     Returns:
         mmol of each species afterwards, shape (S,), and mmol of everything that left, in the order
@@ -78,6 +84,7 @@ def react(
             times,
             temperature + ZERO_CELSIUS_K,
             float(mixedness),
+            np.zeros_like(after) if loose is None else np.ascontiguousarray(loose),
             rates.reactants,
             rates.change,
             chemistry.molar_volume,
@@ -110,7 +117,7 @@ def _rate_constants(out, kelvin, log_rate, reference, activation, enthalpy, entr
 
 
 @njit(cache=True, nogil=True)
-def _advance(n, extents, r, k, dt, mixedness, reactants, change, volume, layer):  # type: ignore[no-untyped-def]
+def _advance(n, extents, r, k, dt, mixedness, loose, reactants, change, volume, layer):  # type: ignore[no-untyped-def]
     """One reaction alone for dt, in place."""
     if k <= 0.0:
         return
@@ -122,7 +129,9 @@ def _advance(n, extents, r, k, dt, mixedness, reactants, change, volume, layer):
     for s in range(n.size):
         whole += n[s] * volume[s]
         needed = reactants[r, s]
-        if needed > 0.0:
+        if needed <= 0.0:
+            whole -= min(loose[s], n[s]) * volume[s]
+        else:
             if n[s] <= ABSENT:
                 return
             possible = n[s] / needed
@@ -144,12 +153,12 @@ def _advance(n, extents, r, k, dt, mixedness, reactants, change, volume, layer):
 
 
 @njit(cache=True, nogil=True)
-def _step(n, extents, k, dt, mixedness, reactants, change, volume, layer):  # type: ignore[no-untyped-def]
+def _step(n, extents, k, dt, mixedness, loose, reactants, change, volume, layer):  # type: ignore[no-untyped-def]
     count = k.size
     for r in range(count):
-        _advance(n, extents, r, k[r], dt / 2, mixedness, reactants, change, volume, layer)
+        _advance(n, extents, r, k[r], dt / 2, mixedness, loose, reactants, change, volume, layer)
     for r in range(count - 1, -1, -1):
-        _advance(n, extents, r, k[r], dt / 2, mixedness, reactants, change, volume, layer)
+        _advance(n, extents, r, k[r], dt / 2, mixedness, loose, reactants, change, volume, layer)
 
 
 @njit(cache=True, nogil=True)
@@ -159,6 +168,7 @@ def _integrate(  # type: ignore[no-untyped-def]
     times,
     temperature,
     mixedness,
+    loose,
     reactants,
     change,
     volume,
@@ -193,13 +203,13 @@ def _integrate(  # type: ignore[no-untyped-def]
         whole = n.copy()
         discarded = np.zeros(extents.size)
         _rate_constants(k, middle, log_rate, reference, activation, enthalpy, entropy)
-        _step(whole, discarded, k, dt, mixedness, reactants, change, volume, layer)
+        _step(whole, discarded, k, dt, mixedness, loose, reactants, change, volume, layer)
         halves = n.copy()
         done = np.zeros(extents.size)
         _rate_constants(k, first, log_rate, reference, activation, enthalpy, entropy)
-        _step(halves, done, k, dt / 2, mixedness, reactants, change, volume, layer)
+        _step(halves, done, k, dt / 2, mixedness, loose, reactants, change, volume, layer)
         _rate_constants(k, last, log_rate, reference, activation, enthalpy, entropy)
-        _step(halves, done, k, dt / 2, mixedness, reactants, change, volume, layer)
+        _step(halves, done, k, dt / 2, mixedness, loose, reactants, change, volume, layer)
 
         error = np.abs(whole - halves).max() / (total * TOLERANCE)
         if error <= 1.0 or dt < 0.05:

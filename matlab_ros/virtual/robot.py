@@ -87,6 +87,20 @@ class MotionOutcome(str, Enum):
     """The gripper opened where no free position is, and the container fell."""
 
 
+class MotionFate(Enum):
+    """What becomes of a motion."""
+
+    NORMAL = "normal"
+    STUMBLES = "stumbles"
+    """The arm stops halfway through its trajectory."""
+    SLOW = "slow"
+    """The arm takes twice the time."""
+    LOSES_CONTAINER = "loses container"
+    """What is held falls at the end of the trajectory."""
+    BASE_STUCK = "base stuck"
+    """The drive never arrives."""
+
+
 @dataclass
 class Motion:
     """One command under way or over.
@@ -96,12 +110,14 @@ class Motion:
         ends_s: virtual time at which it ends by itself.
         outcome: None while it is under way.
         position: where a container was picked up or put down, else None.
+        fate: what becomes of it.
     """
 
     began_s: float
     ends_s: float
     outcome: MotionOutcome | None = None
     position: str | None = None
+    fate: MotionFate = MotionFate.NORMAL
 
     @property
     def is_over(self) -> bool:
@@ -194,9 +210,12 @@ class KinematicRobot:
         traits: RobotTraits | None = None,
         start_s: float = 0.0,
     ) -> None:
+        self.next_fate = MotionFate.NORMAL
+        """Fault switch: of the next motion that can have it."""
         self._traits = traits or RobotTraits()
         grasp = np.array((0.0, 0.0, self._traits.grasp_height_m))
-        self._grasps = {name: np.array(point) + grasp for name, point in position_points.items()}
+        self._names = tuple(position_points)
+        self._grasp_points = np.array(list(position_points.values())).reshape(-1, 3) + grasp
         self._pick, self._place, self._dropped = pick, place, dropped
         self._now_s = start_s
         self._base = base
@@ -224,6 +243,7 @@ class KinematicRobot:
             here = self._arm_at(began)
             motion = _follow(names, points, here, began)
             self.cancel_trajectory(began)
+            self._meet(motion)
             self._arm_motion = motion
             return motion
 
@@ -240,6 +260,9 @@ class KinematicRobot:
                 _ramped_s(way, traits.base_speed_m_s, traits.base_acceleration_m_s2),
                 _ramped_s(turn, traits.base_turn_rad_s, traits.base_turn_rad_s2),
             )
+            if self.next_fate is MotionFate.BASE_STUCK and seconds > 0:
+                self.next_fate = MotionFate.NORMAL
+                seconds = math.inf
             self._drive = _Drive(began, began + seconds, start=start, goal=pose)
             return self._drive
 
@@ -315,7 +338,24 @@ class KinematicRobot:
         """When the next motion ends by itself, in seconds of virtual time; None at rest."""
         with self._lock:
             due = self._next_motion()
-            return None if due is None else due.ends_s
+            return None if due is None or math.isinf(due.ends_s) else due.ends_s
+
+    def _meet(self, motion: _ArmMotion) -> None:
+        """Let a trajectory have the fate that is next, where it can."""
+        fate = self.next_fate
+        if fate in (MotionFate.NORMAL, MotionFate.BASE_STUCK):
+            return
+        if fate is MotionFate.LOSES_CONTAINER and not self._holds:
+            return
+        self.next_fate = MotionFate.NORMAL
+        motion.fate = fate
+        if fate is MotionFate.STUMBLES:
+            motion.ends_s = (motion.began_s + motion.ends_s) / 2
+        elif fate is MotionFate.SLOW:
+            path, speed = motion.path, motion.speed
+            motion.ends_s += motion.ends_s - motion.began_s
+            motion.path = lambda elapsed_s: path(elapsed_s / 2)
+            motion.speed = lambda elapsed_s: speed(elapsed_s / 2) / 2
 
     def _next_motion(self) -> Motion | None:
         under_way = [m for m in (self._arm_motion, self._drive, self._grip) if m is not None]
@@ -325,7 +365,10 @@ class KinematicRobot:
         if motion is self._arm_motion:
             self._joints = self._arm_at(motion.ends_s)
             self._arm_motion = None
-            _end(motion, MotionOutcome.DONE)
+            stumbled = motion.fate is MotionFate.STUMBLES
+            _end(motion, MotionOutcome.CANCELED if stumbled else MotionOutcome.DONE)
+            if motion.fate is MotionFate.LOSES_CONTAINER:
+                self.lose_container()
         elif motion is self._drive:
             self._base = self._base_at(motion.ends_s)
             self._drive = None
@@ -364,11 +407,9 @@ class KinematicRobot:
 
     def _position_at_tool(self) -> str | None:
         tool = self._tool(self._base, self._joints)
-        nearest = min(
-            self._grasps, key=lambda name: float(np.linalg.norm(self._grasps[name] - tool))
-        )
-        distance = float(np.linalg.norm(self._grasps[nearest] - tool))
-        return nearest if distance <= self._traits.tolerance_m else None
+        distances = np.linalg.norm(self._grasp_points - tool, axis=1)
+        nearest = int(np.argmin(distances))
+        return self._names[nearest] if distances[nearest] <= self._traits.tolerance_m else None
 
     # Readings -----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matlab_ros.model.lab_config import LabConfig, position_names
 from matlab_ros.virtual.diffraction import VirtualDiffractometer, scan_program, xrdml_bytes
-from matlab_ros.virtual.kinetics import react
+from matlab_ros.virtual.kinetics import FROZEN_BELOW_C, react
 from matlab_ros.virtual.reactions import Chemistry
 from matlab_ros.virtual.seeds import generator
 
@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 
 GRIPPER = "gripper"
 """The position of a container that the arm holds."""
+FLOOR = "floor"
+"""Where containers lie that fell; nobody picks them up from there."""
 CRUCIBLE_MASS_MG, CRUCIBLE_MASS_SD_MG = 12_000.0, 150.0
 MIXED_AS_POURED = 0.15
 """How intimate powders are that were only poured one onto the other; 1 is perfect."""
@@ -42,6 +44,8 @@ class _Container:
         amounts: mmol of each species, shape (S,).
         left: mmol of everything that left on heating, shape (L,).
         mixedness: how intimate the powders are, 0 to 1.
+        is_fired: whether it was hot enough for layers of product to have grown.
+        loose: mmol of each species that grinding took off the grains it had grown on, shape (S,).
         times_s, temperature_c: what it felt and the chemistry has not been asked about yet.
         scans: how often it was measured, by program.
     """
@@ -49,7 +53,9 @@ class _Container:
     tare_mg: float
     amounts: FloatArray
     left: FloatArray
+    loose: FloatArray
     mixedness: float = MIXED_AS_POURED
+    is_fired: bool = False
     times_s: list[FloatArray] = field(default_factory=list)
     temperature_c: list[FloatArray] = field(default_factory=list)
     scans: dict[str, int] = field(default_factory=dict)
@@ -86,13 +92,15 @@ class World:
             position: None for station in lab.stations for position in position_names(station)
         }
         self._at[GRIPPER] = None
+        self._fallen: set[str] = set()
         self._containers: dict[str, _Container] = {}
-        places = position_names(lab.station(lab.containers.station))
-        for number, position in zip(range(1, lab.containers.count + 1), places, strict=False):
-            name = f"{lab.containers.kind}-{number:02d}"
+        for name, position in lab.container_homes().items():
             tare = generator(seed, "tare", name).normal(CRUCIBLE_MASS_MG, CRUCIBLE_MASS_SD_MG)
             self._containers[name] = _Container(
-                float(tare), np.zeros(len(chemistry.species)), np.zeros(len(chemistry.leaving))
+                tare_mg=float(tare),
+                amounts=np.zeros(len(chemistry.species)),
+                left=np.zeros(len(chemistry.leaving)),
+                loose=np.zeros(len(chemistry.species)),
             )
             self._at[position] = name
         self._optics = self._make_optics(structures) if structures else None
@@ -117,7 +125,7 @@ class World:
             return self._at[position]
 
     def position_of(self, container: str) -> str:
-        """Where a container is.
+        """Where a container is; `FLOOR` for one that fell.
 
         Raises:
             KeyError: there is no such container.
@@ -126,6 +134,8 @@ class World:
             for position, name in self._at.items():
                 if name == container:
                     return position
+            if container in self._fallen:
+                return FLOOR
         raise KeyError(container)
 
     def pick(self, position: str) -> bool:
@@ -135,6 +145,22 @@ class World:
     def place(self, position: str) -> bool:
         """Open the gripper at a position; whether its container then stands there."""
         return self._move(GRIPPER, position)
+
+    def held(self) -> str | None:
+        """The container in the gripper, if one is."""
+        return self.container_at(GRIPPER)
+
+    def drop(self) -> str | None:
+        """Let the gripper lose its container: it lies on the floor then, and stays there.
+
+        Returns:
+            Its name, None where nothing was held.
+        """
+        with self._lock:
+            name, self._at[GRIPPER] = self._at[GRIPPER], None
+            if name is not None:
+                self._fallen.add(name)
+            return name
 
     def stock_mg(self, substance: str) -> float:
         """Powder left in the magazine's head of that substance.
@@ -184,6 +210,8 @@ class World:
     def mix(self, position: str, minutes: float = 10.0) -> bool:
         """Shake the container at a position; whether there is one.
 
+        What was fired before is ground by it: product comes off the grains that it covered.
+
         Raises:
             KeyError: there is no such position.
         """
@@ -192,8 +220,11 @@ class World:
             if name is None:
                 return False
             container = self._settled(name)
-            unmixed = (1.0 - container.mixedness) * float(np.exp(-minutes / MIXING_TIME_MIN))
-            container.mixedness = 1.0 - unmixed
+            left = float(np.exp(-minutes / MIXING_TIME_MIN))
+            container.mixedness = 1.0 - (1.0 - container.mixedness) * left
+            if container.is_fired:
+                fast = container.amounts - np.minimum(container.loose, container.amounts)
+                container.loose = container.amounts - fast * left
             return True
 
     def tare_mass_mg(self, position: str) -> float | None:
@@ -337,7 +368,13 @@ class World:
             container.temperature_c.clear()
             if times.size > 1:
                 container.amounts, left = react(
-                    self._chemistry, container.amounts, container.mixedness, times, temperature
+                    self._chemistry,
+                    container.amounts,
+                    container.mixedness,
+                    times,
+                    temperature,
+                    container.loose,
                 )
+                container.is_fired |= bool(temperature.max() >= FROZEN_BELOW_C)
                 container.left = container.left + left
         return container

@@ -6,16 +6,31 @@ of them only which words they look for (READY=, SYSTEM=, STATE=, fatal).
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from matlab_ros.virtual.instruments.device import MOMENT_TOLERANCE_S
+from matlab_ros.virtual.physical_log import Tell, say_nothing
 
 PROGRAMS_S: Mapping[str, float] = {"10-100_8-minutes": 480.0, "10-100_2-minutes": 120.0}
+
+
+class ScanFate(Enum):
+    """What becomes of a measurement."""
+
+    NORMAL = "normal"
+    LOST = "lost"
+    """It measures and writes nothing."""
+    HALF = "half"
+    """It writes a file without its end."""
+    SLOW = "slow"
+    NEVER_ENDS = "never ends"
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,8 @@ class AerisDiffractometer:
     """The diffractometer in virtual time. `answer` goes into a `LoopbackServer`.
 
     Fault switches: `local_control` (somebody works at its screen), `lose_next_file` (it measures
-    and writes nothing), `halve_next_file` (it writes a file without its end).
+    and writes nothing), `halve_next_file` (it writes a file without its end), `next_scan` (what
+    becomes of the measurement that is begun next).
 
     Args:
         share: folder where ``<sample id>.xrdml`` appears.
@@ -41,6 +57,7 @@ class AerisDiffractometer:
         slots: numbers of its slots; 1 is the belt.
         programs: seconds of counting for each measurement program.
         handling_s: time to load the sample, and again to put it back.
+        tell: is told when a measurement begins.
     """
 
     def __init__(
@@ -52,7 +69,12 @@ class AerisDiffractometer:
         slots: range = range(1, 7),
         programs: Mapping[str, float] = PROGRAMS_S,
         handling_s: float = 20.0,
+        tell: Tell = say_nothing,
     ) -> None:
+        self.next_scan = ScanFate.NORMAL
+        self.hangs_since: float | None = None
+        """Virtual second since which it hangs in a measurement that never ends."""
+        self._tell = tell
         self.local_control = False
         self.lose_next_file = False
         self.halve_next_file = False
@@ -87,7 +109,14 @@ class AerisDiffractometer:
         with self._lock:
             if self._running is None:
                 return None
-            return self._running.ready_at if self._written else self._running.file_at
+            moment = self._running.ready_at if self._written else self._running.file_at
+            return None if math.isinf(moment) else moment
+
+    def switch_off_and_on(self) -> None:
+        """Somebody restarted it, where it hung; it knows its samples again."""
+        with self._lock:
+            if self.hangs_since is not None:
+                self._running = self.hangs_since = None
 
     def answer(self, heard: bytes) -> bytes | None:
         """The reply to a message; None while the message is not complete."""
@@ -150,7 +179,14 @@ class AerisDiffractometer:
         slot = self._samples[sample_id]
         if not self._occupied(slot):
             return _fatal(f"nothing at location 0,{slot}")
-        file_at = self._now + self._handling_s + self._programs[program]
+        seconds = self._handling_s + self._programs[program]
+        fate, self.next_scan = self.next_scan, ScanFate.NORMAL
+        self.lose_next_file = self.lose_next_file or fate is ScanFate.LOST
+        self.halve_next_file = self.halve_next_file or fate is ScanFate.HALF
+        file_at = self._now + seconds * {ScanFate.SLOW: 5.0}.get(fate, 1.0)
+        if fate is ScanFate.NEVER_ENDS:
+            file_at, self.hangs_since = math.inf, self._now
+        self._tell(self._now, "measurement begun", sample=sample_id, slot=slot)
         self._running = _Measurement(sample_id, program, slot, file_at, file_at + self._handling_s)
         self._written = False
         return f"@SAMPLE@MEASURING@SAMPLE_ID={sample_id}@END"

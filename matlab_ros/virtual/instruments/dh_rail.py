@@ -109,6 +109,11 @@ class DhRail:
             self._homing = False
             self._alarm = ALARM_BLOCKED
 
+    def unblock(self) -> None:
+        """Somebody removed what was in the way, and cleared the alarm at the rail."""
+        with self._lock:
+            self._alarm = 0
+
     @property
     def _moving(self) -> bool:
         return self._now < self._ends - MOMENT_TOLERANCE_S

@@ -8,11 +8,13 @@ ends with type "reset" is in state 0 afterwards, one that dwells or goes to SP2 
 
 from __future__ import annotations
 
+import math
 import threading
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from matlab_ros.virtual.instruments.modbus_slave import (
     ModbusSlave,
     Refused,
 )
+from matlab_ros.virtual.physical_log import Tell, say_nothing
 
 RESET, RUN, HOLD, END = 0, 1, 2, 3
 END_DWELL, END_SP2, END_RESET = 1, 2, 3
@@ -41,6 +44,16 @@ _PROGRAM_END = _PROGRAM + 3 * _SEGMENTS
 _VOLATILE = {_STATUS, 3, 26}
 _NOISE_BLOCK = 512
 _FADE_C = 200.0
+
+
+class ProgramFate(Enum):
+    """What becomes of a program."""
+
+    NORMAL = "normal"
+    OVER_AT_ONCE = "over at once"
+    """It is at its end as soon as it began, without any heat."""
+    STALLS = "stalls"
+    """Its clock stands in the middle: it never ends."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,12 @@ class _Program:
         return self.times_s[-1]
 
     def setpoint_at(self, program_s: float) -> float:
-        return float(np.interp(program_s, self.times_s, self.setpoints_c))
+        after = bisect_right(self.times_s, program_s)
+        if after in (0, len(self.times_s)):
+            return self.setpoints_c[max(after - 1, 0)]
+        since, until = self.times_s[after - 1], self.times_s[after]
+        low, high = self.setpoints_c[after - 1], self.setpoints_c[after]
+        return low + (high - low) / (until - since) * (program_s - since)
 
     def segment_at(self, program_s: float) -> int:
         return self.segments[bisect_right(self.times_s, program_s) - 1]
@@ -76,7 +94,8 @@ class Eurotherm3216:
     """The controller and its furnace, in virtual time.
 
     Fault switches, set by tests at any time: `sensor_break`; `heater_share` (below 1 a heating
-    element is broken); `refuse_writes` (the keys are locked). `eeprom_writes` counts the writes of
+    element is broken); `refuse_writes` (the keys are locked); `next_program` (what becomes of the
+    program that is started next). `eeprom_writes` counts the writes of
     each register that wears out.
 
     Args:
@@ -90,6 +109,7 @@ class Eurotherm3216:
         cold_c: falling below it after a program is a moment worth waiting for.
         build: of the furnace.
         tuning: of the control loop.
+        tell: is told what the programmer does.
     """
 
     def __init__(
@@ -104,8 +124,12 @@ class Eurotherm3216:
         cold_c: float = 100.0,
         build: FurnaceBuild | None = None,
         tuning: Tuning | None = None,
+        tell: Tell = say_nothing,
     ) -> None:
         self.offset_c = offset_c
+        self.next_program = ProgramFate.NORMAL
+        self._tell = tell
+        self._stalls_at_s = math.inf
         self.sensor_break = False
         self.refuse_writes = False
         self.eeprom_writes: Counter[int] = Counter()
@@ -185,6 +209,8 @@ class Eurotherm3216:
         with self._lock:
             if self._state == RUN:
                 corner = self._program.next_corner(self._program_s(self._now))
+                if corner is not None and corner > self._stalls_at_s:
+                    return None
                 if corner is None:
                     return self._now
                 return self._anchor_t + corner - self._anchor_s
@@ -225,6 +251,12 @@ class Eurotherm3216:
             return times, self._real(chamber)
 
     @property
+    def is_heating(self) -> bool:
+        """Whether current flows through the heater."""
+        with self._lock:
+            return self._chamber.output > 0
+
+    @property
     def heater_share(self) -> float:
         """Share of the heater's power that is left."""
         return self._chamber.heater_share
@@ -242,7 +274,7 @@ class Eurotherm3216:
 
     def _program_s(self, t: float) -> float:
         running = t - self._anchor_t if self._state == RUN else 0.0
-        return self._anchor_s + running
+        return min(self._anchor_s + running, self._stalls_at_s)
 
     def _working_setpoint(self, t: float) -> float:
         if self._state in (RUN, HOLD):
@@ -294,10 +326,15 @@ class Eurotherm3216:
         self._program = _Program(tuple(times), tuple(setpoints), tuple(segments))
         self._anchor_t, self._anchor_s = self._now, 0.0
         self._state = RUN
-        if self._program.end_s == 0:
+        fate, self.next_program = self.next_program, ProgramFate.NORMAL
+        stalls = fate is ProgramFate.STALLS
+        self._stalls_at_s = self._program.end_s / 2 if stalls else math.inf
+        self._tell(self._now, "program begun", times_s=list(times), setpoints_c=list(setpoints))
+        if self._program.end_s == 0 or fate is ProgramFate.OVER_AT_ONCE:
             self._end_program()
 
     def _end_program(self) -> None:
+        self._tell(self._now, "program over")
         self._anchor_s = self._program.end_s
         if self._words[328] == END_RESET:
             self._anchor_s = 0.0
@@ -308,6 +345,13 @@ class Eurotherm3216:
     def _go(self, wanted: int) -> None:
         """Write of register 23."""
         program_s = self._program_s(self._now)
+        before = self._state
+        self._change(wanted, program_s)
+        if self._state != before and self._state != END:
+            word = {RESET: "reset", RUN: "running", HOLD: "held"}[self._state]
+            self._tell(self._now, "programmer", state=word)
+
+    def _change(self, wanted: int, program_s: float) -> None:
         if wanted == RESET:
             self._state, self._anchor_s = RESET, 0.0
         elif wanted == RUN and self._state in (RESET, END):

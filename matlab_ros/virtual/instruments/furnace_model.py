@@ -102,14 +102,27 @@ class HeatedChamber:
         """Integrate all grid points up to `t`."""
         last = math.floor(t / STEP_S)
         while self._index < last:
-            if self._is_cold() and self._setpoint_at((self._index + 1) * STEP_S) is None:
-                self._skip_to(last)
+            if self._output == 0.0 and self._setpoint_at((self._index + 1) * STEP_S) is None:
+                self._cool_to(last)
                 return
             self._temperature += self._slope * STEP_S
             self._index += 1
             self._times.append(self._index * STEP_S)
             self._history.append(self._temperature)
             self._decide()
+
+    def _cool_to(self, last: int) -> None:
+        """Let the unheated furnace cool up to a grid point: nobody commands anything meanwhile."""
+        while self._index < last:
+            if self._is_cold():
+                self._skip_to(last)
+                return
+            self._temperature += self._slope * STEP_S
+            self._index += 1
+            self._times.append(self._index * STEP_S)
+            self._history.append(self._temperature)
+            self._slope = self._loss_rate(self._temperature)
+        self._decide()
 
     def temperature_at(self, t: float) -> float:
         """Temperature at `t`, at most one step beyond what was integrated; degrees Celsius."""

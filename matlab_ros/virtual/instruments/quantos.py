@@ -6,16 +6,19 @@ once; their ``A`` or ``I <code>`` is put on the wire while virtual time is advan
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from xml.sax.saxutils import escape
 
 import numpy as np
 
 from matlab_ros.virtual.instruments.device import MOMENT_TOLERANCE_S, Send
 from matlab_ros.virtual.instruments.weighing_cell import WeighingCell
+from matlab_ros.virtual.physical_log import Tell, say_nothing
 
 NOT_MOUNTED, OTHER_JOB, NOT_ALLOWED, POWDER_FLOW, STOPPED, HEAD_LIMIT = 1, 2, 5, 7, 8, 11
 DOOR_CLOSED, DOOR_OPEN, DOOR_RUNNING = 2, 3, 9
@@ -84,6 +87,19 @@ class DosingHabits:
     repeatability_mg: float = 0.015
 
 
+class DoseFate(Enum):
+    """What becomes of a dose."""
+
+    NORMAL = "normal"
+    NO_FLOW = "no flow"
+    """The powder hardly flows, and the unit gives up."""
+    SLOW = "slow"
+    NEVER_ENDS = "never ends"
+    """Powder falls as usual, and the unit goes on dosing until it is stopped."""
+    LIES = "lies"
+    """Half of the powder falls, and the unit says that it is done."""
+
+
 @dataclass(frozen=True)
 class _Dose:
     """A dose under way: what will have fallen, and how it will end."""
@@ -118,7 +134,7 @@ class QuantosBalance:
     wire's: they must not call back, nor wait for a thread that does.
 
     Fault switches: `cell.unstable` (draught: no weight is stable), `cell.pan_missing`; and each
-    head's `flow` and `content_mg`.
+    head's `flow` and `content_mg`; `next_dose` (of one dose).
 
     Args:
         heads: the dosing heads by magazine slot.
@@ -129,6 +145,7 @@ class QuantosBalance:
             before the dose's end is on the wire.
         rng: source of what doses and weighings do.
         habits: of the dosing unit.
+        tell: is told when a dose begins and ends.
     """
 
     def __init__(
@@ -140,7 +157,10 @@ class QuantosBalance:
         on_dosed: Callable[[str, float], None],
         rng: np.random.Generator,
         habits: DosingHabits | None = None,
+        tell: Tell = say_nothing,
     ) -> None:
+        self.next_dose = DoseFate.NORMAL
+        self._tell = tell
         self.heads = dict(heads)
         self._presented = presented
         self._on_dosed = on_dosed
@@ -181,7 +201,7 @@ class QuantosBalance:
         """When the job under way ends, or else the weight becomes stable."""
         with self._lock:
             if self._job is not None:
-                return self._job.ends
+                return None if math.isinf(self._job.ends) else self._job.ends
             return self.cell.settles_at(self._now)
 
     def connect(self, send: Send) -> None:
@@ -205,6 +225,11 @@ class QuantosBalance:
         Takes no lock: a rail may ask while this device asks it which head it presents.
         """
         return self._mounted is not None
+
+    @property
+    def now_s(self) -> float:
+        """Virtual second up to which it acted. Takes no lock."""
+        return self._now
 
     @property
     def mounted(self) -> int | None:
@@ -291,18 +316,32 @@ class QuantosBalance:
         wanted_mg = max(0.0, self._target_mg + spread_mg * float(error))
         if lump < habits.overshoot_probability:
             wanted_mg += -habits.overshoot_mg * float(np.log1p(-lump_size))
+        fate, self.next_dose = self.next_dose, DoseFate.NORMAL
         flows_at = self._now + habits.start_s
+        flow = head.flow
+        if fate is DoseFate.NO_FLOW:
+            flow = 0.0
+        elif fate is DoseFate.SLOW:
+            flow = 0.16
+        elif fate is DoseFate.LIES:
+            wanted_mg /= 2
         code: int | None = None
-        if head.flow < 0.15:
+        if flow < 0.15:
             mass_mg = min(head.content_mg, wanted_mg * 0.5 * float(gives_up))
             flows_until, code = flows_at + habits.patience_s, POWDER_FLOW
         else:
             mass_mg = min(head.content_mg, wanted_mg)
-            flows_until = flows_at + mass_mg / (habits.rate_mg_per_s * head.flow)
+            flows_until = flows_at + mass_mg / (habits.rate_mg_per_s * flow)
             if mass_mg < wanted_mg:
                 flows_until, code = flows_until + habits.patience_s, POWDER_FLOW
-        self._job = _Dose(
-            head, mass_mg, self._now, flows_until, flows_until + habits.settle_s, code
+        ends = math.inf if fate is DoseFate.NEVER_ENDS else flows_until + habits.settle_s
+        self._job = _Dose(head, mass_mg, self._now, flows_until, ends, code)
+        self._tell(
+            self._now,
+            "dose begun",
+            substance=head.substance,
+            target_mg=self._target_mg,
+            sample=self._sample_id,
         )
         return "QRA 61 1 B"
 
@@ -330,6 +369,7 @@ class QuantosBalance:
         assert head.declared_mg is not None
         head.declared_mg = max(0.0, head.declared_mg - mass_mg)
         self._last_dose = (head.substance, mass_mg, self._sample_id)
+        self._tell(self._now, "dose over", substance=head.substance, mass_mg=mass_mg)
         if mass_mg > 0:
             self._on_dosed(head.substance, mass_mg)
         self.cell.look(self._now)

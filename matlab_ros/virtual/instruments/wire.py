@@ -19,6 +19,8 @@ from matlab_ros.virtual.instruments.device import WireDevice
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 4096
+LATE_S = 0.6
+"""Of a late answer: after a driver's usual deadline, before it tries again for long."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class WireFaults:
         drop_replies: so many answers are lost.
         corrupt_replies: in so many answers one bit is flipped.
         halve_replies: so many answers end in the middle.
+        double_replies: in so many answers every byte comes twice.
+        late_replies: so many answers come `LATE_S` after they were given.
         garbage_before: bytes in front of every answer.
         garbage_after: bytes behind every answer.
     """
@@ -38,6 +42,8 @@ class WireFaults:
     drop_replies: int = 0
     corrupt_replies: int = 0
     halve_replies: int = 0
+    double_replies: int = 0
+    late_replies: int = 0
     garbage_before: bytes = b""
     garbage_after: bytes = b""
 
@@ -55,7 +61,17 @@ class WireFaults:
         if self.halve_replies > 0:
             self.halve_replies -= 1
             reply = reply[: len(reply) // 2]
+        if self.double_replies > 0:
+            self.double_replies -= 1
+            reply = bytes(byte for byte in reply for _ in range(2))
         return self.garbage_before + reply + self.garbage_after
+
+    def delay_s(self) -> float:
+        """Steady seconds by which the next answer is late."""
+        if self.late_replies <= 0:
+            return 0.0
+        self.late_replies -= 1
+        return LATE_S
 
 
 class PseudoTerminal:
@@ -97,8 +113,17 @@ class PseudoTerminal:
         return str(self.path)
 
     def send(self, data: bytes) -> None:
-        """Put bytes on the wire; they are there when this returns."""
+        """Put bytes on the wire; they are there when this returns, but for late ones."""
         data = self.faults.applied(data) if data else data
+        delay_s = self.faults.delay_s() if data else 0.0
+        if delay_s:
+            timer = threading.Timer(delay_s, self._put, (data,))
+            timer.daemon = True
+            timer.start()
+        else:
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
         with self._write_lock:
             if self._closed:
                 return
@@ -203,5 +228,6 @@ class LoopbackServer:
                 heard += data
                 reply = self._answer(heard)
                 if reply is not None:
+                    threading.Event().wait(self.faults.delay_s())
                     connection.sendall(self.faults.applied(reply))
                     return

@@ -1,0 +1,1 @@
+"""Parts of the chaos benchmark: crash points, a supervisor of campaigns, and the checker."""
