@@ -21,14 +21,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from matlab_ros.lab import events as ev
-from matlab_ros.lab.journal import SqlJournal
+from matlab_ros.lab.journal import JournalReader
 from matlab_ros.monitor.from_journal import record_of
 
 RESULT = Path(__file__).resolve().parent / "results" / "demo.md"
 KINDS = ("dispense", "heat", "measure", "analyse", "transfer", "suggest")
 
 
-def wall_by_kind(journal: SqlJournal) -> dict[str, float]:
+def wall_by_kind(journal: JournalReader) -> dict[str, float]:
     """Wall seconds in which work of a kind was open; kinds overlap."""
     began: dict[str, tuple[str, datetime]] = {}
     asked: datetime | None = None
@@ -61,7 +61,7 @@ def run(seed: int, folder: Path) -> str:
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    journal = SqlJournal(f"sqlite:///{folder}/demo/run/journal.sqlite")
+    journal = JournalReader(f"sqlite:///{folder}/demo/run/journal.sqlite")
     record = record_of(journal.read())
     open_s = wall_by_kind(journal)
     journal.close()

@@ -1,11 +1,12 @@
 """How fast pocket_ros carries messages, calls and goals between two processes.
 
     python benchmarks/runtime.py --short
-    python benchmarks/runtime.py --python /usr/bin/python3      # and beside it a real rclpy
+    python benchmarks/runtime.py --setup /opt/ros/jazzy/setup.bash     # and beside it a real rclpy
 
-The processes measure through rclpy's API only. With --python they run once more in another
-interpreter, in whose environment ROS 2 has been sourced; without pocket_ros' hook, what it
-imports is the real rclpy. Writes benchmarks/results/runtime.md and prints the same.
+The processes measure through rclpy's API only. With --setup they run once more in the environment
+that this file makes, with its python3; without pocket_ros' hook, what that imports is the real
+rclpy. RMW_IMPLEMENTATION chooses its middleware. Start it in a shell where no ROS 2 was sourced.
+Writes benchmarks/results/runtime.md and prints the same.
 """
 
 from __future__ import annotations
@@ -159,7 +160,8 @@ def own_runtime() -> tuple[Runtime, subprocess.Popen[str] | None]:
     from pocket_ros.router import ensure_router, private_environment
 
     if os.environ.get("AMENT_PREFIX_PATH"):
-        return Runtime(real_name(sys.executable), sys.executable, dict(os.environ)), None
+        environment = dict(os.environ)
+        return Runtime(real_name(sys.executable, environment), sys.executable, environment), None
     environment = private_environment()
     environment["POCKET_ROS_BENCHMARK"] = "1"
     environment["ROS_DOMAIN_ID"] = "91"
@@ -171,15 +173,30 @@ def own_runtime() -> tuple[Runtime, subprocess.Popen[str] | None]:
     return Runtime("pocket_ros", sys.executable, environment), router.process
 
 
-def real_name(python: str) -> str:
+def real_runtime(setup: Path) -> Runtime:
+    """The rclpy of the environment that a setup file makes; SystemExit if there is none."""
+    code = "import json, os, sys; print(json.dumps([sys.executable, dict(os.environ)]))"
+    done = subprocess.run(
+        ["bash", "-c", '. "$0" >&2; exec python3 -c "$1"', str(setup), code],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"{setup} cannot be sourced by bash")
+    python, environment = json.loads(done.stdout)
+    environment |= {"ROS_DOMAIN_ID": "91", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    return Runtime(real_name(python, environment), python, environment)
+
+
+def real_name(python: str, environment: dict[str, str]) -> str:
     """Say which rclpy an interpreter has; SystemExit if none."""
     code = (
         "import importlib.metadata as m, os, rclpy;"
         "print('rclpy', m.version('rclpy'), os.environ.get('RMW_IMPLEMENTATION', 'default RMW'))"
     )
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise SystemExit(f"{python} cannot import rclpy: source ROS 2 in this shell first")
+        raise SystemExit(f"{python} cannot import rclpy there:\n{done.stderr}")
     return done.stdout.strip()
 
 
@@ -216,17 +233,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="a minute instead of several")
     parser.add_argument(
-        "--python",
+        "--setup",
         action="append",
+        type=Path,
         default=[],
-        help="interpreter that has a real rclpy, measured beside; may be repeated",
+        help="setup file of a ROS 2 install, whose rclpy is measured beside; may be repeated",
     )
     arguments = parser.parse_args()
     plan = SHORT if arguments.short else FULL
     load = [os.getloadavg()[0]]
     own, router = own_runtime()
     try:
-        others = [Runtime(real_name(path), path, dict(os.environ)) for path in arguments.python]
+        others = [real_runtime(path) for path in arguments.setup]
         columns = [(runtime.name, runtime.measure(plan)) for runtime in (own, *others)]
     finally:
         if router is not None:

@@ -125,6 +125,15 @@ class _Transfer:
                 return plan_retreat(source, self._goal.target, start)
             if where is Whereabouts.GRIPPER:
                 source = self._gripper
+        if source == self._gripper and start.gripper is not GripperReading.HOLDING:
+            self._at("", SampleOutcome.LOST)
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.TRANSFER_SOURCE_EMPTY,
+                    f"the gripper of {self._node.device.name} holds nothing; look where "
+                    f"{self._goal.container_id or 'the container'} is",
+                )
+            )
         self._at(source, SampleOutcome.UNTOUCHED)
         try:
             return plan_transfer(

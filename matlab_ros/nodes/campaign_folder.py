@@ -6,10 +6,13 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from matlab_ros.lab.journal import SqlJournal
+from matlab_ros.lab.journal import JournalReader
+from matlab_ros.lab.journal_database import without_password
 from matlab_ros.model.errors import ConfigError
+from matlab_ros.nodes.campaign_metrics import lab_of
 
 JOURNAL = "journal.sqlite"
+JOURNAL_ELSEWHERE = "journal.url"
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class CampaignFolder:
     path: Path
 
     @classmethod
-    def for_run(cls, results: Path, name: str) -> CampaignFolder:
+    def for_run(cls, results: Path, name: str, journal_url: str | None = None) -> CampaignFolder:
         """The folder for a campaign that is about to run.
 
         What an earlier run of this name left is moved aside, never overwritten. A virtual lab has
@@ -32,7 +35,13 @@ class CampaignFolder:
         Args:
             results: folder of all campaigns.
             name: of the campaign.
+            journal_url: of its journal, where that is not in the folder; it is noted without its
+                password.
+
+        Raises:
+            JournalError: it is no journal's URL.
         """
+        noted = None if journal_url is None else without_password(journal_url)
         path = (results / name).resolve()
         if path.exists():
             for number in itertools.count(1):
@@ -42,6 +51,8 @@ class CampaignFolder:
                     break
         folder = cls(path)
         folder.run_dir.mkdir(parents=True)
+        if noted is not None:
+            (folder.run_dir / JOURNAL_ELSEWHERE).write_text(noted)
         return folder
 
     @classmethod
@@ -52,7 +63,7 @@ class CampaignFolder:
             ConfigError: it holds no journal.
         """
         folder = cls(path.resolve())
-        if not folder.journal_file.is_file():
+        if not folder.journal_file.is_file() and not folder._elsewhere.is_file():
             raise ConfigError(path, "", "holds no journal", "a campaign's folder in results/")
         return folder
 
@@ -63,21 +74,32 @@ class CampaignFolder:
 
     @property
     def journal_file(self) -> Path:
-        """The lab manager's journal."""
+        """The lab manager's journal, unless it is on a server."""
         return self.run_dir / JOURNAL
+
+    @property
+    def _elsewhere(self) -> Path:
+        return self.run_dir / JOURNAL_ELSEWHERE
+
+    @property
+    def journal_url(self) -> str:
+        """Of the lab manager's journal."""
+        if self._elsewhere.is_file():
+            return self._elsewhere.read_text()
+        return f"sqlite:///{self.journal_file}"
 
     @property
     def log(self) -> Path:
         """What all processes printed."""
         return self.path / "lab.log"
 
-    def journal(self) -> SqlJournal:
+    def journal(self) -> JournalReader:
         """The journal, opened for reading.
 
         Raises:
             JournalError: it cannot be read.
         """
-        return SqlJournal(f"sqlite:///{self.journal_file}")
+        return JournalReader(self.journal_url)
 
     def has_begun(self) -> bool:
         """Whether the journal holds anything.
@@ -85,6 +107,8 @@ class CampaignFolder:
         Raises:
             JournalError: it cannot be read.
         """
+        if not self._elsewhere.is_file() and not self.journal_file.is_file():
+            return False
         journal = self.journal()
         try:
             return next(journal.read(), None) is not None
@@ -106,6 +130,28 @@ class CampaignFolder:
 
         journal = self.journal()
         try:
-            return write_report(record_of(journal.read()), self.path)
+            return write_report(record_of(journal.read(), find_lab=lab_of), self.path)
         finally:
             journal.close()
+
+
+def open_journal(source: str) -> JournalReader:
+    """A journal to be looked at.
+
+    Args:
+        source: a campaign's folder, a journal's file, or its URL.
+
+    Raises:
+        ConfigError: there is no such folder or file.
+        JournalError: it cannot be read.
+    """
+    if "://" in source:
+        return JournalReader(source)
+    path = Path(source)
+    if path.is_dir():
+        return CampaignFolder.existing(path).journal()
+    if not path.is_file():
+        raise ConfigError(
+            "command line", "source", f"{source!r} is not there", "a campaign's folder or a journal"
+        )
+    return JournalReader(f"sqlite:///{path.resolve()}")

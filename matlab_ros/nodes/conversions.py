@@ -441,6 +441,40 @@ def dose_reading_from(message: Any) -> DoseReading:
     )
 
 
+def dose_reading_to(reading: DoseReading) -> Any:
+    """The message that `dose_reading_from` reads."""
+    return msg.DoseReading(
+        substance=reading.substance,
+        requested_mg=reading.requested_mg,
+        measured_mg=nan(reading.measured_mg),
+        uncertainty_mg=nan(reading.uncertainty_mg),
+        within_tolerance=reading.within_tolerance,
+        stamp=to_msg(reading.stamp_ns),
+    )
+
+
+def phase_fraction_to(found: PhaseFraction) -> Any:
+    """A phase that was found, as its message."""
+    return msg.PhaseFraction(
+        phase=found.phase,
+        formula=found.formula,
+        weight_fraction=found.weight_fraction,
+        sigma=nan(found.sigma),
+    )
+
+
+def quality_to(quality: FitQuality) -> Any:
+    """How well a fit explains its pattern, as its message."""
+    return msg.FitQuality(
+        rwp_percent=nan(quality.rwp_percent),
+        rexp_percent=nan(quality.rexp_percent),
+        goodness_of_fit=nan(quality.goodness_of_fit),
+        unexplained_fraction=nan(quality.unexplained_fraction),
+        unexplained_peaks_deg=list(quality.unexplained_peaks_deg),
+        bounds_hit=list(quality.bounds_hit),
+    )
+
+
 def _trace_from(message: Any) -> TemperatureTrace | None:
     if not len(message.elapsed_s):
         return None

@@ -7,8 +7,9 @@ import hashlib
 import logging
 import math
 import os
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,22 @@ from matlab_ros import __version__
 from matlab_ros.model.errors import ConfigError, LabError
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.model.lab_config import DeviceConfig, LabConfig, load_lab
-from matlab_ros.nodes.attempt_memory import AttemptMemory, Known
+from matlab_ros.nodes.attempt_memory import AttemptMemory, Known, MemoryLost
 from matlab_ros.nodes.ros_time import RosTime, to_msg, to_ns
 from matlab_ros_interfaces.msg import ActiveAttempt, AttemptReport, DeviceState, SampleOutcome
 from matlab_ros_interfaces.srv import EmergencyStop
 
 HEARTBEAT_S = 1.0
+RESULT_KEPT_S = 30.0
+"""Steady seconds for which the result of a goal can be asked for without sending the goal again.
+The attempt's outcome is remembered anyhow, and what is kept is told with every goal's status."""
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
+EXIT_MEMORY_LOST = 3
 _JOIN_S = 1.0
 
 
@@ -55,6 +60,7 @@ class Attempt:
 
     Attributes:
         attempt_id: unique for ever.
+        kind: type of its action.
         resumed: an earlier process of this device began it and did not live to end it.
         note: what the earlier process wrote down last; see `remember`.
         began_ns: ROS time at which it began.
@@ -64,6 +70,7 @@ class Attempt:
     def __init__(
         self,
         node: DeviceNode,
+        kind: Any,
         goal: Any,
         samples: Sequence[tuple[str, str]],
         *,
@@ -72,6 +79,7 @@ class Attempt:
         note: str,
     ) -> None:
         self.attempt_id: str = goal.attempt_id
+        self.kind = kind
         self.resumed = resumed
         self.note = note
         self.began_ns = began_ns
@@ -79,6 +87,8 @@ class Attempt:
         self.canceled = False
         self.stopped = False
         self.over = threading.Event()
+        self.said = -1
+        """The phase that was published last."""
         self.status = 0
         self.result: Any = None
         self._node = node
@@ -103,7 +113,8 @@ class Attempt:
 
     def remember(self, note: str) -> None:
         """Write `note` to disk: what a later process of this device must know to go on."""
-        self._node.memory.note(self.attempt_id, note)
+        with self._node.remembering():
+            self._node.memory.note(self.attempt_id, note)
 
     def step(self, name: str, progress: float = math.nan, expected_end_ns: int = 0) -> None:
         """Say what is being done; published with the next state."""
@@ -178,7 +189,8 @@ class Attempt:
     ) -> bool:
         """Wait for the time or `done`; True when done, or when only the time was waited for."""
         time = self._node.time
-        late = self.deadline_ns and when_ns > self.deadline_ns
+        # What must be waited for to be safe is waited for, whatever the deadline.
+        late = cancelable and self.deadline_ns and when_ns > self.deadline_ns
         when_ns = min(when_ns, time.tick_after(self.deadline_ns)) if late else when_ns
         self._node.say(
             self,
@@ -190,7 +202,7 @@ class Attempt:
         if cancelable and self.canceled:
             raise AttemptCanceled("cancelled")
         finished = done()
-        if late and not finished and cancelable:
+        if late and not finished:
             raise DeviceError(
                 Fault.of(
                     FaultCode.DEADLINE_EXCEEDED,
@@ -293,8 +305,22 @@ class DeviceNode(LifecycleNode):
             goal_callback=lambda _goal: GoalResponse.ACCEPT,
             cancel_callback=self._on_cancel,
             callback_group=self._work_group,
+            result_timeout=RESULT_KEPT_S,
         )
         self._offered.append(server)
+
+    @contextlib.contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Around everything that is written to the memory: where that fails, the process ends.
+
+        At once, and without another word on any wire: a device that does not know what it did must
+        do nothing more, and the next process looks into what this one left.
+        """
+        try:
+            yield
+        except MemoryLost as error:
+            self.get_logger().fatal(str(error))
+            os._exit(EXIT_MEMORY_LOST)
 
     @property
     def busy(self) -> bool:
@@ -308,6 +334,10 @@ class DeviceNode(LifecycleNode):
     ) -> None:
         """Publish what the device does for an attempt from now on."""
         with self._device_lock:
+            if phase == ActiveAttempt.PHASE_ACTING == attempt.said:
+                # It acts and goes on acting: nobody waits for this word.
+                return
+            attempt.said = phase
             attempt.message.phase = phase
             attempt.message.waits_until = to_msg(waits_until_ns)
             attempt.message.awaited_goals = list(goals)
@@ -443,18 +473,18 @@ class DeviceNode(LifecycleNode):
         result = action_type.Result()
         refusal = self._refusal(goal)
         if refusal is not None:
-            pairs = [(sample, position) for sample, position in samples(goal) if sample]
-            untouched = [SampleOutcome(sample_id=s, position=p) for s, p in pairs]
-            now = self.time.now_ns()
-            self._report(result, refusal, untouched, now, now)
-            return _conclude(handle, GoalStatus.STATUS_ABORTED, result)
+            return self._refuse(handle, goal, result, samples, refusal)
 
         digest = hashlib.sha256(_identity(goal)).hexdigest()
         with self._device_lock:
             attempt = self._under_way.get(goal.attempt_id)
             joined = attempt is not None
             if attempt is None:
-                known = self.memory.begin(goal.attempt_id, digest, self.time.now_ns())
+                other = self._other_attempt(action_type)
+                if other is not None:
+                    return self._refuse(handle, goal, result, samples, self._busy_with(other))
+                with self.remembering():
+                    known = self.memory.begin(goal.attempt_id, digest, self.time.now_ns())
                 if known.known is Known.ENDED:
                     result = deserialize_message(known.result, action_type.Result)
                     result.report.recalled = True
@@ -468,6 +498,7 @@ class DeviceNode(LifecycleNode):
                     return _conclude(handle, GoalStatus.STATUS_ABORTED, result)
                 attempt = Attempt(
                     self,
+                    action_type,
                     goal,
                     samples(goal),
                     resumed=known.known is Known.BEGUN,
@@ -485,6 +516,30 @@ class DeviceNode(LifecycleNode):
             return _conclude(handle, attempt.status, attempt.result)
         self._work(attempt, goal, result, run)
         return _conclude(handle, attempt.status, attempt.result)
+
+    def _refuse(
+        self,
+        handle: ServerGoalHandle,
+        goal: Any,
+        result: Any,
+        samples: Callable[[Any], Sequence[tuple[str, str]]],
+        fault: Fault,
+    ) -> Any:
+        """End a goal that was not begun; every sample is as it was."""
+        pairs = [(sample, position) for sample, position in samples(goal) if sample]
+        untouched = [SampleOutcome(sample_id=s, position=p) for s, p in pairs]
+        now = self.time.now_ns()
+        self._report(result, fault, untouched, now, now)
+        return _conclude(handle, GoalStatus.STATUS_ABORTED, result)
+
+    def _other_attempt(self, action_type: Any) -> Attempt | None:
+        """An attempt of this action that is under way: two would be in each other's way."""
+        found = (item for item in self._under_way.values() if item.kind is action_type)
+        return next(found, None)
+
+    def _busy_with(self, attempt: Attempt) -> Fault:
+        sentence = f"{self.device.name} is not done with attempt {attempt.attempt_id} yet"
+        return Fault.of(FaultCode.DEVICE_BUSY, sentence)
 
     def _refusal(self, goal: Any) -> Fault | None:
         """Why a goal cannot be begun now, or None."""
@@ -541,7 +596,8 @@ class DeviceNode(LifecycleNode):
             self.get_logger().warning(f"{attempt.attempt_id}: {fault.message}")
         attempt.result = result
         if fault is None or self.context.ok():
-            self.memory.end(attempt.attempt_id, attempt.status, serialize_message(result))
+            with self.remembering():
+                self.memory.end(attempt.attempt_id, attempt.status, serialize_message(result))
         # Else this process was told to end, and what went wrong may be no more than that: the
         # attempt stays begun, and the next process of this device finds out how far it is.
         with self._device_lock:
@@ -642,8 +698,20 @@ def run_node(make: Callable[[], Any], arguments: list[str] | None = None, thread
     except (LabError, KeyError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2
+    except Exception:
+        # A real rclpy may find its context gone just before it waits, and has no word for it.
+        if rclpy.ok():
+            raise
     finally:
+        _ignore_signals()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _ignore_signals() -> None:
+    """A second Ctrl-C must not turn an orderly end into a death by signal."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from rclpy.serialization import deserialize_message, serialize_message
 
 from matlab_ros.instruments.dh_rail import HeadMagazine, LinearRail
 from matlab_ros.instruments.modbus import ModbusMaster
@@ -17,19 +22,23 @@ from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, r
 from matlab_ros_interfaces.action import Dispense
 from matlab_ros_interfaces.msg import Dose, DoseReading, SampleOutcome
 
-DOSING = "dosing"
-"""Note of an attempt in which powder may have fallen."""
+NOTHING_FELL_MG = 0.1
+"""A net weight within this of zero is an empty weighing: drift and the balance's last digits."""
 
 STABLE_TRIES = 30
 JOB_PATIENCE_S = 120.0
 DOSE_PATIENCE_S = 1800.0
+SAFE_PATIENCE_S = 1800.0
+"""For the instruments to confirm that they stand still, after something went wrong."""
 
 
 class DispenserNode(DeviceNode):
     """Offers ``dispense``.
 
-    A dose is begun once, ever: when it is not known whether powder fell, the attempt ends and says
-    so, and the crucible counts as compromised.
+    A dose is begun once, ever. The dosing unit goes on by itself while this process is away: the
+    next one waits for the dose's end and takes its mass from the balance, which was tared before.
+    Where that does not tell how much fell, the attempt ends and says so, and the crucible counts
+    as compromised.
 
     Parameters: ``balance_port``, ``magazine_port`` (device paths, see `open_transport`),
     ``shaker_address`` (host:port; empty: there is none, and nothing is mixed),
@@ -57,18 +66,19 @@ class DispenserNode(DeviceNode):
     def connect(self) -> None:
         """Open balance and magazine, and bring the rail to its zero."""
         self.disconnect()
-        balance = QuantosBalance(open_transport(self._balance_port))
-        try:
+        # A port that stayed open after a failure would be locked against the next try.
+        with contextlib.ExitStack() as undo:
+            balance = QuantosBalance(open_transport(self._balance_port))
+            undo.callback(balance.close)
             balance.identify()
             rail = LinearRail(
                 ModbusMaster(open_transport(self._magazine_port, default_baudrate=115200)),
                 travel_mm=self._pitch_mm * (self._slots - 1),
             )
+            undo.callback(rail.close)
             rail.read_status()
             self._shaker = self._find_shaker()
-        except DeviceError:
-            balance.close()
-            raise
+            undo.pop_all()
         self._balance = balance
         self._magazine = HeadMagazine(rail, pitch_mm=self._pitch_mm, slots=self._slots)
         self._mounted = None
@@ -98,15 +108,7 @@ class DispenserNode(DeviceNode):
             self._shaker.stop()
 
     def _run(self, attempt: Attempt, goal: Dispense.Goal, result: Dispense.Result) -> None:
-        if attempt.resumed and attempt.note == DOSING:
-            raise DeviceError(
-                Fault.of(
-                    FaultCode.INTERRUPTED,
-                    f"{self.device.name} restarted while powder was dosed into "
-                    f"{goal.container_id}; how much fell is not known",
-                    sample_compromised=True,
-                )
-            )
+        work = _Work(self, attempt, goal, result)
         items = [self._stock_item(dose) for dose in goal.doses]
         if goal.mix_min > 0 and self._shaker is None:
             raise DeviceError(
@@ -115,20 +117,25 @@ class DispenserNode(DeviceNode):
                     f"{self.device.name} has no mixer; expected mix_min 0",
                 )
             )
-        work = _Work(self, attempt, goal, result)
         try:
+            done = work.resume() if attempt.resumed else 0
             work.prepare()
-            for dose, item in zip(goal.doses, items, strict=True):
+            for dose, item in list(zip(goal.doses, items, strict=True))[done:]:
                 work.bring_head(item)
                 work.dose(dose, item)
             if goal.mix_min > 0 and self._shaker is not None:
                 work.mix(self._shaker, goal.mix_min)
             work.release()
         except AttemptCanceled:
-            self.make_safe()
-            if result.doses:
+            work.leave()
+            if result.doses or work.is_spoilt:
                 attempt.touched(goal.sample_id, SampleOutcome.PARTIAL, goal.position)
             raise
+        except DeviceError as error:
+            work.leave()
+            # A container with powder in it is not weighed into anew.
+            spoilt = error.fault.sample_compromised or work.is_spoilt or bool(result.doses)
+            raise DeviceError(replace(error.fault, sample_compromised=spoilt)) from error
 
     def _stock_item(self, dose: Dose) -> StockItem:
         item = self.lab.stock_item(dose.substance)
@@ -193,6 +200,57 @@ class _Work:
         self._goal = goal
         self._result = result
         self._done = 0
+        self.is_spoilt = False
+        """Whether powder fell of which no reading tells."""
+
+    def resume(self) -> int:
+        """Take up what an earlier process left, once the instruments have come to rest.
+
+        Returns:
+            How many doses are in the container.
+
+        Raises:
+            DeviceError: INTERRUPTED, nobody knows how much fell; or what ended the dose.
+        """
+        progress = read_note(self._attempt.note) if self._attempt.note else Progress((), False)
+        if progress is None or len(progress.done) + progress.under_way > len(self._goal.doses):
+            raise self._interrupted()
+        self._result.doses.extend(progress.done)
+        self._done = len(progress.done)
+        self.is_spoilt = progress.under_way
+        self._say("waiting for the instruments to come to rest", "")
+        self._poll(self._is_at_rest, "what was under way", DOSE_PATIENCE_S)
+        if progress.under_way:
+            dose = self._goal.doses[self._done]
+            mass_mg = self._stable(self._node.balance.stable_mass_mg)
+            if mass_mg < -NOTHING_FELL_MG:
+                # Lighter than when it was tared: that is another load than the one dosed into.
+                raise self._interrupted()
+            if mass_mg > NOTHING_FELL_MG:
+                reading = self._reading(dose)
+                self._result.doses.append(reading)
+                self._weighed(reading, dose, mass_mg)
+            self.is_spoilt = False
+        return self._done
+
+    def _is_at_rest(self) -> bool:
+        """Whether it is certain that no job of an earlier process is under way."""
+        try:
+            self._node.balance.head_data()
+        except DeviceError as error:
+            # There is no head in the unit: then it does not dose.
+            return error.fault.code is FaultCode.DEVICE_NOT_ACTIVE
+        return True
+
+    def _interrupted(self) -> DeviceError:
+        return DeviceError(
+            Fault.of(
+                FaultCode.INTERRUPTED,
+                f"{self._node.device.name} restarted while powder was dosed into "
+                f"{self._goal.container_id}; how much fell is not known",
+                sample_compromised=True,
+            )
+        )
 
     def prepare(self) -> None:
         """A container must be there; then the door is closed."""
@@ -213,6 +271,32 @@ class _Work:
         self._say("opening the door", "")
         self._node.balance.open_door()
         self._finish(Job.DOOR)
+
+    def leave(self) -> None:
+        """See that nothing falls or shakes any more, then open the door.
+
+        Until the instruments say so the attempt is not over: the container must stay.
+
+        Raises:
+            DeviceError: they did not say so for `SAFE_PATIENCE_S`; the device has that fault then.
+        """
+        node = self._node
+        self._say("stopping", "")
+        limit = node.time.now_ns() + round(SAFE_PATIENCE_S * 1e9)
+        while True:
+            try:
+                node.make_safe()
+                break
+            except DeviceError as error:
+                if node.time.now_ns() > limit:
+                    fault = replace(error.fault, sample_compromised=True)
+                    node.fault(fault)
+                    raise DeviceError(fault) from error
+            self._attempt.wait(node.poll_s, cancelable=False)
+        try:
+            node.balance.open_door()
+        except DeviceError as error:
+            node.get_logger().warning(f"the door stays as it is: {error}")
 
     def bring_head(self, item: StockItem) -> None:
         """Have the head with this substance in the dosing unit, and see that it is the one.
@@ -263,21 +347,48 @@ class _Work:
                     f"{dose.mass_mg:.0f} mg are needed: fill it",
                 )
             )
-        lab = self._node.lab.dispenser
         self._say("taring", item.name)
+        # Before the balance is tared anew, the last dose is weighed for good.
+        self._attempt.remember(write_note(self._result.doses, under_way=False))
         self._stable(balance.tare)
-        tolerance_mg = dose.tolerance_mg or dose.mass_mg * lab.tolerance_percent / 100
-        balance.prepare_dose(DoseRequest(dose.mass_mg, tolerance_mg, self._goal.sample_id))
+        request = DoseRequest(dose.mass_mg, self._tolerance_mg(dose), self._goal.sample_id)
+        balance.prepare_dose(request)
         self._say("dosing", item.name)
-        # From here on a restart cannot know how much fell.
-        self._attempt.remember(DOSING)
-        reading = DoseReading(
-            substance=dose.substance, requested_mg=dose.mass_mg, measured_mg=math.nan
-        )
+        # From here on powder may fall, and whatever falls is what the balance says.
+        self._attempt.remember(write_note(self._result.doses, under_way=True))
+        reading = self._reading(dose)
         self._result.doses.append(reading)
-        balance.start_dosing()
+        try:
+            balance.start_dosing()
+        except DeviceError as error:
+            if not error.fault.sample_compromised:
+                # Refused: nothing fell.
+                self._result.doses.pop()
+            raise
         failed = self._finish(Job.DOSE, DOSE_PATIENCE_S, required=False)
         mass_mg = self._stable(balance.stable_mass_mg)
+        self._weighed(reading, dose, mass_mg, failed)
+
+    def _tolerance_mg(self, dose: Dose) -> float:
+        percent = self._node.lab.dispenser.tolerance_percent
+        return float(dose.tolerance_mg or dose.mass_mg * percent / 100)
+
+    @staticmethod
+    def _reading(dose: Dose) -> DoseReading:
+        """Of a dose that nobody weighed yet."""
+        return DoseReading(
+            substance=dose.substance, requested_mg=dose.mass_mg, measured_mg=math.nan
+        )
+
+    def _weighed(
+        self, reading: DoseReading, dose: Dose, mass_mg: float, failed: Fault | None = None
+    ) -> None:
+        """Note what fell, and judge it.
+
+        Raises:
+            DeviceError: why the dosing unit failed, or DISPENSE_OUT_OF_TOLERANCE.
+        """
+        tolerance_mg = self._tolerance_mg(dose)
         reading.measured_mg = mass_mg
         reading.uncertainty_mg = READABILITY_MG / math.sqrt(12.0)
         reading.within_tolerance = abs(mass_mg - dose.mass_mg) <= tolerance_mg
@@ -368,6 +479,37 @@ class _Work:
         if required:
             raise DeviceError(fault)
         return fault
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an attempt was when it was noted.
+
+    Attributes:
+        done: doses that were weighed.
+        under_way: the balance was tared for one more, and it may have been begun.
+    """
+
+    done: tuple[DoseReading, ...]
+    under_way: bool
+
+
+def write_note(done: Sequence[DoseReading], *, under_way: bool) -> str:
+    """How far an attempt is, as a device remembers it; see `Progress`."""
+    readings = [bytes(serialize_message(reading)).hex() for reading in done]
+    return json.dumps({"done": readings, "under_way": under_way})
+
+
+def read_note(note: str) -> Progress | None:
+    """What `write_note` wrote; None where it is nothing that this software understands."""
+    try:
+        content = json.loads(note)
+        done = tuple(
+            deserialize_message(bytes.fromhex(text), DoseReading) for text in content["done"]
+        )
+        return Progress(done, bool(content["under_way"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 READABILITY_MG = 0.01

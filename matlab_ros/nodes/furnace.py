@@ -18,9 +18,22 @@ from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros.nodes.ros_time import to_msg
 from matlab_ros_interfaces.action import Heat
+from matlab_ros_interfaces.msg import SampleOutcome
 
 STARTED = "program started"
 """Note of an attempt whose program the controller has been told to run."""
+
+CANCELED, STOPPED = "cancelled", "stopped"
+"""Notes of an attempt that ends early, and is over when the furnace is cold."""
+
+ROOM_C = 25.0
+LATE_SHARE, LATE_S = 0.2, 3600.0
+"""A program may take longer than planned by this share of it and this time: a furnace that cannot
+follow its ramp is waited for by the controller."""
+UNSEEN_S = 3600.0
+"""A furnace that was not looked at for so long may have followed its profile all the same."""
+HOT_C = 200.0
+"""A furnace that is still this hot takes no further program."""
 
 IDLE_READING_S = 5.0
 DWELL_BAND_C = 10.0
@@ -124,21 +137,23 @@ class FurnaceNode(DeviceNode):
             for segment in goal.profile
         )
         run = _Run(self, controller, attempt, goal, result, profile)
-        if attempt.resumed and attempt.note == STARTED:
-            run.require_started()
-        else:
-            run.start()
         try:
+            if attempt.resumed and attempt.note in (CANCELED, STOPPED):
+                attempt.cancel(emergency=attempt.note == STOPPED)
+                raise AttemptCanceled("cancelled")
+            if attempt.resumed and attempt.note == STARTED:
+                run.require_started()
+            else:
+                run.start()
             run.follow(self._poll_s, self._patience_s)
         except AttemptCanceled:
-            if goal.on_cancel == Heat.Goal.ON_CANCEL_HOLD and not attempt.stopped:
-                controller.hold()
-            else:
-                controller.reset()
+            run.end_early(self._limits.max_ramp_c_per_min, self._poll_s, self._patience_s)
             raise
         except DeviceError as error:
-            if error.fault.code is not FaultCode.HEAT_CONTACT_LOST:
+            if error.fault.code is not FaultCode.HEAT_CONTACT_LOST and run.is_begun:
                 self._cool(controller)
+                # Nobody must reach into it before.
+                run.await_cold(self._poll_s, self._patience_s)
             raise
         finally:
             run.summarise()
@@ -168,7 +183,14 @@ class _Run:
         self._profile = profile
         self._target_c = max(segment.target_c for segment in profile) if profile else math.nan
         self._began_ns = node.time.now_ns()
-        result.trace.start = to_msg(self._began_ns)
+        # What an earlier process of this node read belongs to the same run.
+        earlier = node.memory.readings(attempt.attempt_id)
+        self._trace_ns = earlier[0][0] if earlier else self._began_ns
+        result.trace.start = to_msg(self._trace_ns)
+        for stamp_ns, (measured_c, setpoint_c) in earlier:
+            self._trace(stamp_ns, measured_c, setpoint_c)
+        self.is_begun = attempt.note != ""
+        """Whether the controller may have been told anything for this attempt."""
 
     def start(self) -> None:
         """Write the program and start it."""
@@ -179,6 +201,16 @@ class _Run:
                     f"{self._node.device.name} has no gas supply; expected the atmosphere air",
                 )
             )
+        status = self._controller.read_status()
+        if status.state in _RUNNING or status.reading.measured_c >= HOT_C:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.DEVICE_BUSY,
+                    f"{self._node.device.name} is at {status.reading.measured_c:.0f} C from an "
+                    "earlier program; wait until it is cold",
+                )
+            )
+        self.is_begun = True
         self._attempt.step("writing the program", 0.0)
         self._profile = self._controller.write_program(self._profile)
         self._attempt.remember(STARTED)
@@ -233,6 +265,7 @@ class _Run:
             self._note(status)
             self._controller.guard(status.reading)
             running = status.state in _RUNNING
+            self._require_on_time(running, end_ns)
             if end_ns == self._began_ns:
                 minutes = program_duration_min(self._profile, status.reading.setpoint_c)
                 end_ns = self._began_ns + round(60e9 * minutes)
@@ -248,12 +281,81 @@ class _Run:
                 wait_s = min(poll_s, left_s + 1.0) if left_s > 0 else min(poll_s, 30.0)
             self._attempt.wait(wait_s)
 
+    def end_early(self, ramp_c_per_min: float, poll_s: float, patience_s: float) -> None:
+        """Bring the furnace to the state that a cancel or stop asks for; only then it is told.
+
+        Args:
+            ramp_c_per_min: at which it cools where it is to ramp down.
+            poll_s: between readings while it cools.
+            patience_s: without an answer after which contact counts as lost.
+
+        Raises:
+            DeviceError: the controller does not take it, or contact is lost.
+        """
+        attempt, controller = self._attempt, self._controller
+        attempt.touched_all(SampleOutcome.PARTIAL)
+        attempt.remember(STOPPED if attempt.stopped else CANCELED)
+        # Cooling takes its time, whatever the deadline of the whole was.
+        attempt.deadline_ns = 0
+        if attempt.stopped or self._goal.on_cancel == Heat.Goal.ON_CANCEL_OFF:
+            controller.reset()
+        elif self._goal.on_cancel == Heat.Goal.ON_CANCEL_HOLD:
+            controller.hold()
+            return
+        else:
+            controller.reset()
+            controller.write_program((HeatSegment(ROOM_C, ramp_c_per_min, 0.0),))
+            controller.start()
+        self.await_cold(poll_s, patience_s)
+
+    def await_cold(self, poll_s: float, patience_s: float) -> None:
+        """Watch the furnace until its crucibles can be taken out.
+
+        Raises:
+            DeviceError: HEAT_CONTACT_LOST, nobody knows how hot it is.
+        """
+        self._attempt.deadline_ns = 0
+        silent_since_ns = 0
+        while True:
+            now = self._node.time.now_ns()
+            try:
+                status = self._controller.read_status()
+            except DeviceError as error:
+                silent_since_ns = silent_since_ns or now
+                if now - silent_since_ns > patience_s * 1e9:
+                    raise DeviceError(
+                        Fault.of(
+                            FaultCode.HEAT_CONTACT_LOST,
+                            f"{error.fault.message} No contact for {patience_s:g} s while the "
+                            "furnace cools.",
+                            sample_compromised=True,
+                        )
+                    ) from error
+                self._attempt.wait(min(poll_s, patience_s / 4), cancelable=False)
+                continue
+            silent_since_ns = 0
+            self._note(status)
+            if status.reading.measured_c < self._goal.unload_below_c:
+                return
+            self._attempt.step("cooling after its end was asked for")
+            if self._attempt.stopped and status.state in _RUNNING:
+                self._controller.reset()
+            self._attempt.wait(poll_s, cancelable=False)
+
     def _note(self, status: ControllerStatus) -> None:
-        trace = self._result.trace
-        trace.elapsed_s.append((self._node.time.now_ns() - self._began_ns) * 1e-9)
-        trace.measured_c.append(status.reading.measured_c)
-        trace.setpoint_c.append(status.reading.setpoint_c)
+        now_ns, reading = self._node.time.now_ns(), status.reading
+        self._trace(now_ns, reading.measured_c, reading.setpoint_c)
+        with self._node.remembering():
+            self._node.memory.add_reading(
+                self._attempt.attempt_id, now_ns, (reading.measured_c, reading.setpoint_c)
+            )
         self._node.seen(status)
+
+    def _trace(self, stamp_ns: int, measured_c: float, setpoint_c: float) -> None:
+        trace = self._result.trace
+        trace.elapsed_s.append((stamp_ns - self._trace_ns) * 1e-9)
+        trace.measured_c.append(measured_c)
+        trace.setpoint_c.append(setpoint_c)
 
     def _tell(self, status: ControllerStatus, running: bool, end_ns: int) -> None:
         remaining_s = max(0.0, (end_ns - self._node.time.now_ns()) * 1e-9) if running else math.nan
@@ -274,10 +376,27 @@ class _Run:
             )
         )
 
+    def _require_on_time(self, running: bool, end_ns: int) -> None:
+        """A program that goes on long after its end is held up, and would be for ever."""
+        planned_ns = end_ns - self._began_ns
+        late_ns = self._node.time.now_ns() - end_ns
+        if running and planned_ns > 0 and late_ns > LATE_SHARE * planned_ns + LATE_S * 1e9:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.HEAT_PROFILE_NOT_FOLLOWED,
+                    f"{self._node.device.name}: the program should have ended {late_ns / 60e9:.0f} "
+                    "min ago and still runs; look at the controller",
+                    sample_compromised=True,
+                )
+            )
+
     def _require_followed(self) -> None:
         measured = [value for value in self._result.trace.measured_c if not math.isnan(value)]
         highest = max(measured, default=math.nan)
-        if self._attempt.resumed or highest > self._target_c - SHORTFALL_C:
+        if highest > self._target_c - SHORTFALL_C:
+            return
+        if self._attempt.resumed and self._unseen_s() > UNSEEN_S:
+            # Long enough to have been there and back while nobody looked.
             return
         raise DeviceError(
             Fault.of(
@@ -287,6 +406,11 @@ class _Run:
                 sample_compromised=True,
             )
         )
+
+    def _unseen_s(self) -> float:
+        """The longest time between two readings."""
+        elapsed_s = list(self._result.trace.elapsed_s)
+        return max((after - before for before, after in itertools.pairwise(elapsed_s)), default=0.0)
 
     def summarise(self) -> None:
         """Fill the result's figures from the trace."""

@@ -9,6 +9,7 @@ import torch
 
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.experiment_values import Observation
+from matlab_ros.lab.journal import SqlJournal
 from matlab_ros.model.campaign_config import load_campaign
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.recipe import load_recipe
@@ -79,7 +80,7 @@ def run_recorded_campaign(
     # One thread: the same sums in the same order, so the same seed gives the same campaign.
     torch.set_num_threads(1)
     folder = CampaignFolder.for_run(results, config.name)
-    journal = folder.journal()
+    journal = SqlJournal(folder.journal_url)
     finds = _Finds(world, out)
     print(
         f"{config.name}: {world.size} recorded experiments, {world.pure_count} of them pure "

@@ -21,7 +21,7 @@ from matlab_ros.lab.experiment_values import CampaignPlan
 from matlab_ros.lab.validate import check_campaign
 from matlab_ros.model.campaign_config import CampaignConfig, load_campaign
 from matlab_ros.model.errors import ConfigError, LabError
-from matlab_ros.model.lab_config import LabConfig, load_lab
+from matlab_ros.model.lab_config import DeviceKind, LabConfig, load_lab
 from matlab_ros.model.recipe import load_recipe
 from matlab_ros.nodes.campaign_folder import CampaignFolder
 from matlab_ros.nodes.campaign_view import CampaignView
@@ -39,6 +39,10 @@ STANDSTILL_S = 180.0
 """Steady seconds without any change after which the lab counts as stuck."""
 
 LOOK_S = 0.2
+
+DEAF_S = 15.0
+"""Steady seconds without a word of the lab manager, which speaks every second, after which this
+node is taken for deaf and joins the graph anew."""
 
 
 def override(
@@ -145,12 +149,15 @@ class VirtualCampaign:
         Raises:
             LabError: the lab could not be started, refused the campaign, or stands still.
         """
-        folder = CampaignFolder.for_run(self._results, self._plan.name)
+        folder = CampaignFolder.for_run(
+            self._results, self._plan.name, self._launch_arguments.get("journal_url")
+        )
         arguments = {
             "lab_file": str(self._lab_file),
             "run_dir": str(folder.run_dir),
             "seed": str(self._plan.config.seed),
             "speed": repr(float(self._speed)),
+            "furnaces": str(len(self._lab.devices_of(DeviceKind.FURNACE))),
             "aeris_port": str(free_port()),
             "shaker_port": str(free_port()),
             **self._launch_arguments,
@@ -182,19 +189,31 @@ class CampaignClient:
     def __init__(self) -> None:
         # Ctrl-C is the command line's: it must find the graph still there, to cancel the goal.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("campaign_client")
         self._executor = MultiThreadedExecutor(num_threads=2)
-        self._executor.add_node(self._node)
-        self._client = ActionClient(self._node, RunCampaign, "run_campaign")
         self._changed = threading.Condition()
         self._lab: LabState | None = None
         self._restarts = 0
         """How often the lab manager began anew: it counts its states from 1."""
         self._planner: PlannerState | None = None
-        self._node.create_subscription(LabState, "lab_state", self._on_lab, LATCHED)
-        self._node.create_subscription(PlannerState, "planner_state", self._on_planner, LATCHED)
+        self._heard_at = time.monotonic()
+        self._join()
         self._thread = threading.Thread(target=self._spin, name="campaign client", daemon=True)
         self._thread.start()
+
+    def _join(self) -> None:
+        """Take part in the graph."""
+        self._node = Node("campaign_client")
+        self._client = ActionClient(self._node, RunCampaign, "run_campaign")
+        self._node.create_subscription(LabState, "lab_state", self._on_lab, LATCHED)
+        self._node.create_subscription(PlannerState, "planner_state", self._on_planner, LATCHED)
+        self._executor.add_node(self._node)
+        self._heard_at = time.monotonic()
+
+    def _join_anew(self) -> None:
+        """Leave the graph and take part again, as another node of the same name."""
+        self._executor.remove_node(self._node)
+        self._node.destroy_node()
+        self._join()
 
     def run(
         self,
@@ -273,7 +292,8 @@ class CampaignClient:
         check: Callable[[], None],
         what: str,
     ) -> bool:
-        """Wait for a future; False where the lab manager began anew since it had `restarts`."""
+        """Wait for a future; False where it is to be asked again: the lab manager began anew since
+        it had `restarts`, or it was not heard for long."""
         future.add_done_callback(lambda _future: self._notify())
         moved_at, marks = time.monotonic(), None
         while not future.done():
@@ -282,6 +302,10 @@ class CampaignClient:
             check()
             show(self._lab, self._planner)
             if self._restarts != restarts:
+                return False
+            if time.monotonic() - self._heard_at > DEAF_S:
+                # The same definition, sent again, goes on with the campaign where it is.
+                self._join_anew()
                 return False
             now = self._marks()
             if now != marks:
@@ -310,6 +334,7 @@ class CampaignClient:
         if self._lab is not None and message.sequence < self._lab.sequence:
             self._restarts += 1
         self._lab = message
+        self._heard_at = time.monotonic()
         self._notify()
 
     def _on_planner(self, message: PlannerState) -> None:

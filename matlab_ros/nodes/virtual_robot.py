@@ -31,6 +31,9 @@ from matlab_ros.virtual.robot import (
 )
 
 _LOOK_FOR_CANCELS_S = 0.05
+_RESULT_KEPT_S = 5.0
+"""Steady seconds for which the result of a goal can be asked for. As long as it is kept, each
+further goal's status is told together with its, and a day of transfers has thousands of goals."""
 _LOOKS_PER_PUBLICATION = 5
 
 
@@ -97,6 +100,7 @@ class VirtualRobotServers:
                 handle_accepted_callback=begin,
                 cancel_callback=lambda _handle: CancelResponse.ACCEPT,
                 callback_group=group,
+                result_timeout=_RESULT_KEPT_S,
             )
             for action_type, parameter, name, begin in (
                 (
@@ -129,10 +133,12 @@ class VirtualRobotServers:
             return set(self._goals)
 
     def settle(self) -> None:
-        """Publish where the robot is, and end the goals whose motion is over."""
+        """Publish where the robot is if it moves, and end the goals whose motion is over."""
         with self._lock:
             over = [goal for goal in self._goals.values() if goal.is_over]
-            self._publish()
+            # What stands still is said at the timer's pace, however often time jumps.
+            if self._goals:
+                self._publish()
             for goal in over:
                 self._end(goal)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -155,7 +158,10 @@ class _Stages:
             return
         lift = self._lift(joints)
         begin = joints if lift is None else lift[-1]
-        self._move(kind, "tuck the arm", [lift, line(begin, tucked)], where)
+        carrying = where is Whereabouts.GRIPPER
+        paths = [path for path in (lift, line(begin, tucked)) if path is not None]
+        parts = [_part(path, carrying, self._limits, self._arm) for path in paths]
+        self._move(kind, "tuck the arm", parts, where)
 
     def _lift(self, joints: FloatArray) -> FloatArray | None:
         tool = tool_frames(joints, self._arm)
@@ -184,14 +190,14 @@ class _Stages:
         self._move(
             StageKind.APPROACHING,
             f"reach {self._source}",
-            [way.swing_rad, way.descent_rad],
+            self._way(way, there=True, carrying=False),
             Whereabouts.SOURCE,
         )
         self.grip(StageKind.GRASPING, closed=True, where=Whereabouts.SOURCE)
         self._move(
             StageKind.CARRYING,
             f"lift from {self._source}",
-            [way.descent_rad[::-1], way.swing_rad[::-1]],
+            self._way(way, there=False, carrying=True),
             Whereabouts.GRIPPER,
         )
 
@@ -201,14 +207,14 @@ class _Stages:
         self._move(
             StageKind.PLACING,
             f"lower to {self._target}",
-            [way.swing_rad, way.descent_rad],
+            self._way(way, there=True, carrying=True),
             Whereabouts.GRIPPER,
         )
         self.grip(StageKind.PLACING, closed=False, where=Whereabouts.TARGET)
         self._move(
             StageKind.RETREATING,
             "tuck the arm",
-            [way.descent_rad[::-1], way.swing_rad[::-1]],
+            self._way(way, there=False, carrying=False),
             Whereabouts.TARGET,
         )
 
@@ -231,34 +237,64 @@ class _Stages:
             Stage(kind, "close the gripper" if closed else "open the gripper", action, where)
         )
 
-    def _move(
-        self, kind: StageKind, step: str, paths: list[FloatArray | None], where: Whereabouts
-    ) -> None:
+    def _way(self, way: Reach, *, there: bool, carrying: bool) -> tuple[_Part, ...]:
+        return _way_parts(way, there, carrying, self._limits, self._arm)
+
+    def _move(self, kind: StageKind, step: str, parts: Sequence[_Part], where: Whereabouts) -> None:
         """One stage that follows paths one after the other, at rest in between."""
-        carrying = where is Whereabouts.GRIPPER
         whole: JointTrajectory | None = None
-        for path in paths:
-            if path is None:
-                continue
-            tool = tool_frames(path, self._arm)
-            if carrying and self._keep_upright:
-                tilt = float(tilt_rad(tool).max())
-                if tilt > self._limits.carried_tilt_rad:
-                    raise NoPlan(
-                        self._source,
-                        self._target,
-                        f"{step} would tilt the open container by {tilt:.2f} rad",
-                    )
-            part = timed(path, tool[:, :3, 3], self._limits, self._tool_limits(tool, carrying))
-            if part is not None:
-                whole = part if whole is None else whole.then(part)
-            self._length_m += float(np.linalg.norm(np.diff(tool[:, :3, 3], axis=0), axis=1).sum())
+        for part in parts:
+            open_container = where is Whereabouts.GRIPPER and self._keep_upright
+            if open_container and part.tilt_rad > self._limits.carried_tilt_rad:
+                raise NoPlan(
+                    self._source,
+                    self._target,
+                    f"{step} would tilt the open container by {part.tilt_rad:.2f} rad",
+                )
+            if part.motion is not None:
+                whole = part.motion if whole is None else whole.then(part.motion)
+            self._length_m += part.length_m
         if whole is not None:
             self._stages.append(Stage(kind, step, Move(whole), where))
 
-    def _tool_limits(self, tool: FloatArray, carrying: bool) -> ToolLimits:
-        is_vertical = float(np.ptp(tool[:, :2, 3], axis=0).max()) < 1e-6
-        return ToolLimits(
-            self._limits.approach_speed_m_s if is_vertical else None,
-            self._limits.carried_acceleration_m_s2 if carrying else None,
-        )
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The movement along one path.
+
+    Attributes:
+        motion: along the path; None where the path goes nowhere.
+        tilt_rad: the largest of the tool on the way.
+        length_m: of the tool's way.
+    """
+
+    motion: JointTrajectory | None
+    tilt_rad: float
+    length_m: float
+
+
+@lru_cache(maxsize=1024)
+def _way_parts(
+    way: Reach, there: bool, carrying: bool, limits: MotionLimits, arm: MobileArm
+) -> tuple[_Part, ...]:
+    """The movements from tucked to a grasp, or back; the same whenever a container is fetched."""
+    paths = (way.swing_rad, way.descent_rad)
+    if not there:
+        paths = (way.descent_rad[::-1], way.swing_rad[::-1])
+    return tuple(_part(path, carrying, limits, arm) for path in paths)
+
+
+def _part(path_rad: FloatArray, carrying: bool, limits: MotionLimits, arm: MobileArm) -> _Part:
+    """The movement along a path in joint space, shape (n, 6)."""
+    tool = tool_frames(path_rad, arm)
+    points = tool[:, :3, 3]
+    is_vertical = float(np.ptp(tool[:, :2, 3], axis=0).max()) < 1e-6
+    tool_limits = ToolLimits(
+        limits.approach_speed_m_s if is_vertical else None,
+        limits.carried_acceleration_m_s2 if carrying else None,
+    )
+    return _Part(
+        timed(path_rad, points, limits, tool_limits),
+        float(tilt_rad(tool).max()),
+        float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum()),
+    )

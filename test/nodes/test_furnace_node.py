@@ -40,6 +40,7 @@ from matlab_ros_interfaces.srv import EmergencyStop
 LAB_FILE = Path(__file__).parents[2] / "config" / "labs" / "virtual_lab.yaml"
 DEADLINE_S = 30.0
 BEGAN_S = 1.0
+UNLOAD_BELOW_C = 80.0
 ATTEMPT = "c-e0001/heat/1"
 NODE = "from matlab_ros.nodes.furnace import main; raise SystemExit(main())"
 
@@ -177,7 +178,13 @@ class Furnace:
             self.now_ns = moment
             self._clock.publish(Clock(clock=to_msg(moment)))
 
-    def send(self, attempt: str = ATTEMPT, target_c: float = 600.0, **changes: Any) -> Any:
+    def send(
+        self,
+        attempt: str = ATTEMPT,
+        target_c: float = 600.0,
+        feedback: Callable[[Any], None] | None = None,
+        **changes: Any,
+    ) -> Any:
         """Send a goal; its handle."""
         goal = Heat.Goal(
             attempt_id=attempt,
@@ -185,11 +192,11 @@ class Furnace:
             sample_ids=["c-e0001-s1", "c-e0002-s1"],
             positions=["furnace_1/1", "furnace_1/2"],
             profile=[HeatSegment(target_c=target_c, ramp_c_per_min=10.0, dwell_min=60.0)],
-            unload_below_c=80.0,
+            unload_below_c=UNLOAD_BELOW_C,
             **changes,
         )
         assert self.client.wait_for_server(DEADLINE_S)
-        handle = wait(self.client.send_goal_async(goal))
+        handle = wait(self.client.send_goal_async(goal, feedback_callback=feedback))
         assert handle.accepted
         return handle
 
@@ -272,6 +279,21 @@ def test_a_profile_is_run_to_its_end_and_measured(furnace: Furnace) -> None:
     assert not result.report.recalled
 
 
+def test_remaining_time_is_the_controller_s(furnace: Furnace) -> None:
+    told: list[Any] = []
+    furnace.hold_at(1.0)
+    handle = furnace.send(feedback=told.append)
+    furnace.wait_until_held()
+    furnace.release()
+    assert wait(handle.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
+    remaining_s = [message.feedback.remaining_s for message in told]
+    running = [value for value in remaining_s if not math.isnan(value)]
+    # An hour of dwelling and 58 minutes of ramp, less what has gone by; none while it cools.
+    assert math.isclose(running[0], 118 * 60, abs_tol=600)
+    assert running == sorted(running, reverse=True)
+    assert len(running) < len(remaining_s)
+
+
 def test_an_attempt_that_is_sent_again_is_recalled_and_not_done_again(furnace: Furnace) -> None:
     first = furnace.heat()
     at_ns = furnace.now_ns
@@ -324,23 +346,72 @@ def test_a_furnace_that_is_not_active_refuses_and_forgets(graph: None, tmp_path:
         furnace.close()
 
 
-def test_a_cancel_in_mid_heat_is_told_when_the_controller_is_safe(furnace: Furnace) -> None:
+def _canceled_in_mid_heat(furnace: Furnace, **changes: Any) -> Any:
+    """A goal that was cancelled while it was hot; the future of its result."""
     furnace.hold_at(1.0)
-    handle = furnace.send()
+    handle = furnace.send(**changes)
     furnace.wait_until_held()
     assert furnace.controller.true_trace(BEGAN_S, furnace.now_ns * 1e-9)[1].max() > 400
     ended = handle.get_result_async()
     handle.cancel_goal_async()
+    return ended
+
+
+def _is_cooling(state: DeviceState) -> bool:
+    return any(
+        item.phase == ActiveAttempt.PHASE_CANCELING and "cooling" in item.step
+        for item in state.attempts
+    )
+
+
+@pytest.mark.parametrize(
+    ("on_cancel", "c_per_h"), [(Heat.Goal.ON_CANCEL_COOL, 600), (Heat.Goal.ON_CANCEL_OFF, math.inf)]
+)
+def test_a_cancel_in_mid_heat_is_told_when_the_furnace_can_be_unloaded(
+    furnace: Furnace, on_cancel: int, c_per_h: float
+) -> None:
+    ended = _canceled_in_mid_heat(furnace, on_cancel=on_cancel)
+    furnace.wait_for(_is_cooling)
+    canceled_s = furnace.now_ns * 1e-9
+    assert not ended.done(), "it was told although the furnace is hot"
+    furnace.release()
     answer = wait(ended)
     _agree(answer)
     assert answer.status == GoalStatus.STATUS_CANCELED
     assert len(answer.result.trace.measured_c) >= 6
-    # Nothing heats any more: from here on it only gets colder.
-    began_s, ended_s = furnace.now_ns * 1e-9, furnace.now_ns * 1e-9 + 3600
-    furnace.controller.advance_to(ended_s)
-    _, felt_c = furnace.controller.true_trace(began_s, ended_s)
-    assert felt_c[-1] < felt_c[0] - 100
+    assert answer.result.trace.measured_c[-1] < UNLOAD_BELOW_C
+    # What was heated in part is not what it was.
+    assert {item.outcome for item in answer.result.report.samples} == {SampleOutcome.PARTIAL}
+    # Nothing heats any more, and nothing cools faster than it was to.
+    times_s, felt_c = furnace.controller.true_trace(canceled_s, furnace.now_ns * 1e-9)
     assert felt_c.max() < felt_c[0] + 20
+    assert felt_c[0] - felt_c[-1] < 1.2 * c_per_h * (times_s[-1] - times_s[0]) / 3600
+
+
+def test_a_furnace_that_is_to_hold_holds_its_temperature_when_cancelled(furnace: Furnace) -> None:
+    answer = wait(_canceled_in_mid_heat(furnace, on_cancel=Heat.Goal.ON_CANCEL_HOLD))
+    _agree(answer)
+    assert answer.status == GoalStatus.STATUS_CANCELED
+    began_s = furnace.now_ns * 1e-9
+    furnace.controller.advance_to(began_s + 7200)
+    _, felt_c = furnace.controller.true_trace(began_s + 3600, began_s + 7200)
+    assert felt_c.min() > 400
+
+
+def test_a_cancel_is_not_forgotten_by_a_node_that_dies_while_the_furnace_cools(
+    furnace_process: Furnace,
+) -> None:
+    furnace = furnace_process
+    _canceled_in_mid_heat(furnace)
+    furnace.wait_for(_is_cooling)
+    furnace.die_and_begin_anew(signal.SIGKILL)
+    furnace.release()
+    answer = furnace.heat()
+    # The goal that asks again was not cancelled itself; what ended early is no success.
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.error_code == FaultCode.CANCELED
+    assert {item.outcome for item in answer.result.report.samples} == {SampleOutcome.PARTIAL}
+    assert answer.result.trace.measured_c[-1] < UNLOAD_BELOW_C
 
 
 def test_an_emergency_stop_ends_what_runs_and_latches(furnace: Furnace) -> None:
@@ -351,11 +422,15 @@ def test_an_emergency_stop_ends_what_runs_and_latches(furnace: Furnace) -> None:
     assert furnace.stop.wait_for_service(DEADLINE_S)
     stopped = wait(furnace.stop.call_async(EmergencyStop.Request(engage=True, reason="smoke")))
     assert stopped.success
+    # The heater is off at once; the attempt is over when the crucibles can be taken out.
+    furnace.wait_for(_is_cooling)
+    assert not ended.done()
+    furnace.release()
     answer = wait(ended)
     _agree(answer)
     assert answer.status == GoalStatus.STATUS_ABORTED
     assert answer.result.error_code == FaultCode.EMERGENCY_STOP
-    furnace.release()
+    assert answer.result.trace.measured_c[-1] < UNLOAD_BELOW_C
 
     assert furnace.wait_for(lambda state: not state.busy).estopped
     refused = furnace.heat("c-e0002/heat/1")
@@ -416,3 +491,11 @@ def test_dwell_is_interpolated_between_readings() -> None:
     assert dwell_minutes([0, 60, 120, 180], [100, math.nan, 100, 100], 50) == pytest.approx(1.0)
     assert dwell_minutes([], [], 50) == 0
     assert dwell_minutes([0], [100], 50) == 0
+
+
+def test_a_node_that_is_told_twice_to_end_ends_in_order(furnace_process: Furnace) -> None:
+    process = furnace_process._process
+    assert process is not None
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+    assert process.wait(DEADLINE_S) == 0

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,17 @@ class CampaignProcess:
         folder: of campaign file and results; made.
         arguments: of the command line, beside file and results.
         program: that is run, the installed one by default.
+        campaign: what the campaign's file says.
     """
 
-    def __init__(self, folder: Path, *arguments: str, program: Sequence[str] = PROGRAM) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        program: Sequence[str] = PROGRAM,
+        campaign: Mapping[str, Any] = CAMPAIGN,
+    ) -> None:
+        self._campaign = dict(campaign)
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.graph = {
@@ -110,7 +118,7 @@ class CampaignProcess:
         }
         """Environment of whoever wants to be in its graph."""
         file = folder / "campaign.yaml"
-        file.write_text(yaml.safe_dump(CAMPAIGN))
+        file.write_text(yaml.safe_dump(self._campaign))
         self.results = folder / "results"
         self._out = folder / "out"
         self._err = folder / "err"
@@ -131,7 +139,7 @@ class CampaignProcess:
     @property
     def path(self) -> Path:
         """The campaign's folder."""
-        return self.results / str(CAMPAIGN["name"])
+        return self.results / str(self._campaign["name"])
 
     @property
     def out(self) -> str:
@@ -210,7 +218,7 @@ class CampaignProcess:
 
     def state(self) -> LabState:
         """What replaying the journal gives."""
-        floor = Floor(load_lab(config_file("labs", str(CAMPAIGN["lab"]))))
+        floor = Floor(load_lab(config_file("labs", str(self._campaign["lab"]))))
         entries = self.entries()
         return replay(floor, ((entry.ros_time_ns, entry.event) for entry in entries))
 
@@ -337,9 +345,13 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ca
     """Starts campaigns; ends what is left of them."""
     begun: list[CampaignProcess] = []
 
-    def begin(*arguments: str, program: Sequence[str] = PROGRAM) -> CampaignProcess:
+    def begin(
+        *arguments: str,
+        program: Sequence[str] = PROGRAM,
+        campaign: Mapping[str, Any] = CAMPAIGN,
+    ) -> CampaignProcess:
         folder = tmp_path_factory.mktemp("campaign")
-        begun.append(CampaignProcess(folder, *arguments, program=program))
+        begun.append(CampaignProcess(folder, *arguments, program=program, campaign=campaign))
         return begun[-1]
 
     yield begin
