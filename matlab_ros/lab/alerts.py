@@ -74,10 +74,12 @@ def alert_of(
     match event:
         case ev.FaultRaised():
             level = AlertLevel.WARNING
-            if event.fault.severity >= Severity.DEVICE:
+            if event.fault.severity >= Severity.DEVICE or event.positions:
                 level = AlertLevel.ERROR
+            look = "; ".join(f"matlab-ros lab look {name}" for name in event.positions)
             return make(
                 level,
+                f"Look there, and say what each holds: {look}" if look else "",
                 experiment_id=event.experiment_id,
                 sample_id=event.sample_id,
                 device=event.device,
@@ -127,6 +129,7 @@ def alert_of(
         case ev.PlannerRefused():
             return make(AlertLevel.WARNING)
         case ev.CampaignStopping() if event.code not in (FaultCode.NONE, FaultCode.CANCELED):
-            return make(AlertLevel.CRITICAL)
+            to_do = "The lab is paused then: look, and matlab-ros lab resume" if event.latch else ""
+            return make(AlertLevel.CRITICAL, to_do)
         case _:
             return None

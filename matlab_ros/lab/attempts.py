@@ -227,6 +227,7 @@ class AttemptDesk:
                         fault.code,
                         f"the policy of step {task.serves or task.step_id} of "
                         f"{run.experiment_id} stops the lab: {fault.message}",
+                        latch=True,
                     )
                 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from matlab_ros.lab import events as ev
 from matlab_ros.lab import inputs as inp
+from matlab_ros.lab.doubts import close_doubts
 from matlab_ros.lab.goals import TransferGoal
 from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.refused import Refused
@@ -49,6 +50,7 @@ class CorrectionDesk:
                 asked.sample_id, asked.position, asked.state, asked.operator, asked.remark
             )
         )
+        self._close_doubts(asked)
 
     def look_at_position(self, asked: inp.PositionAsked) -> None:
         """Note what stands at a position.
@@ -77,6 +79,7 @@ class CorrectionDesk:
         self._ledger.emit(
             ev.PositionLookedAt(asked.position, asked.container_id, asked.operator, asked.remark)
         )
+        self._close_doubts(asked)
 
     def restock(self, asked: inp.RestockAsked) -> tuple[str, ...]:
         """Note that clean containers stand where used ones belong.
@@ -118,6 +121,9 @@ class CorrectionDesk:
         for name in names:
             self._ledger.emit(ev.ContainerReplaced(name, asked.operator, asked.remark))
         return names
+
+    def _close_doubts(self, asked: inp.CorrectionAsked | inp.PositionAsked) -> None:
+        close_doubts(self._ledger, asked.operator or "an operator", asked.remark)
 
     # --- checks -------------------------------------------------------------------------------
 

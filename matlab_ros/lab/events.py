@@ -84,6 +84,8 @@ class CampaignStopping(Event):
 
     code: int
     message: str
+    latch: bool = False
+    """Whether the lab is paused at the campaign's end, until somebody resumes it."""
 
     @property
     def text(self) -> str:
@@ -492,6 +494,8 @@ class FaultRaised(Event):
     experiment_id: str = ""
     step_id: str = ""
     sample_id: str = ""
+    positions: tuple[str, ...] = ()
+    """Of POSITION_UNKNOWN: where somebody is to look."""
 
     @property
     def text(self) -> str:

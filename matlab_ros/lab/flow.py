@@ -7,6 +7,7 @@ import heapq
 from matlab_ros.lab import events as ev
 from matlab_ros.lab.allocator import choose
 from matlab_ros.lab.attempts import AttemptDesk
+from matlab_ros.lab.doubts import close_doubts, shut_places
 from matlab_ros.lab.goal_builder import intend
 from matlab_ros.lab.leases import Leases
 from matlab_ros.lab.ledger import Ledger
@@ -21,8 +22,8 @@ from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_words import (
     ExperimentState,
     ObservationKind,
-    PositionState,
     SampleState,
+    Scope,
     TaskState,
 )
 
@@ -64,6 +65,7 @@ class Flow:
             before = self._state.sequence
             self._attempts.end_overdue()
             self._leases.end_expired()
+            close_doubts(self._ledger, "the lab manager")
             self._attempts.cancel_stopped()
             self._attend()
             if self._ledger.open_campaign() is not None:
@@ -218,6 +220,9 @@ class Flow:
         if campaign.stopping is not None:
             stopping = campaign.stopping
             self._ledger.emit(ev.CampaignEnded(stopping.code, stopping.message))
+            if stopping.latch and (Scope.LAB, "") not in self._state.paused:
+                # Now that everything is put away: somebody has to look before anything new begins.
+                self._ledger.emit(ev.Paused(Scope.LAB, "", "policy", stopping.message))
         elif campaign.exhausted or is_used_up:
             self._ledger.emit(ev.CampaignEnded(FaultCode.NONE, ""))
 
@@ -254,7 +259,7 @@ class Flow:
         if not all(self._presence.is_usable(device.name) for device in devices):
             return False
         run = stuck[0]
-        shut = self._shut_places()
+        shut = shut_places(self._state)
         message = (
             f"{run.experiment_id} cannot go on from {self._state.container_of(run).position} to "
             f"{run.present_step or 'its home'}: every way is blocked"
@@ -262,16 +267,9 @@ class Flow:
         )
         code = FaultCode.POSITION_UNKNOWN if shut else FaultCode.INTERNAL_ERROR
         fault_id = self._ledger.next_fault_id()
-        self._ledger.emit(ev.FaultRaised(fault_id, Fault.of(code, message), ""))
+        self._ledger.emit(ev.FaultRaised(fault_id, Fault.of(code, message), "", positions=shut))
         self._stop(code, message)
         return True
-
-    def _shut_places(self) -> list[str]:
-        """Positions at stations and in grippers that nobody may use."""
-        floor = self._ledger.floor
-        names = [place.name for place in floor.station_places] + list(floor.grippers.values())
-        shut = (PositionState.BLOCKED, PositionState.UNKNOWN)
-        return [name for name in names if self._state.position_state(name) in shut]
 
 
 def _waits_until(task: TaskRun) -> int:

@@ -11,6 +11,7 @@ from matlab_ros.lab.experiment_values import CampaignPlan, Setting
 from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.refused import Refused
 from matlab_ros.lab.resolutions import ResolutionDesk
+from matlab_ros.lab.scopes import paused_names
 from matlab_ros.lab.state import experiment_name
 from matlab_ros.model.campaign_config import BudgetConfig, CampaignConfig, PlannerConfig
 from matlab_ros.model.errors import LabError
@@ -67,7 +68,7 @@ class OperatorDesk:
                     )
             case inp.ResumeAsked():
                 if (asked.scope, asked.subject) not in self._state.paused:
-                    raise Refused(FaultCode.INVALID_GOAL, "That is not paused; nothing to resume.")
+                    raise Refused(FaultCode.INVALID_GOAL, self._not_paused(asked))
                 self._ledger.emit(
                     ev.Resumed(asked.scope, asked.subject, asked.operator, asked.reason)
                 )
@@ -86,6 +87,15 @@ class OperatorDesk:
 
     def _submit_campaign(self, plan: CampaignPlan) -> None:
         present = self._state.campaign
+        is_new = present is None or present.plan.name != plan.name
+        if is_new and (self._state.estopped or (Scope.LAB, "") in self._state.paused):
+            why = "stopped" if self._state.estopped else "paused"
+            raise Refused(
+                FaultCode.INVALID_GOAL,
+                f"The lab is {why} and takes no new campaign; look at it, then resume it "
+                f"({'matlab-ros lab estop --release, then ' * self._state.estopped}"
+                "matlab-ros lab resume).",
+            )
         if plan.name in self._state.past_campaigns:
             raise Refused(
                 FaultCode.CAMPAIGN_INVALID,
@@ -184,6 +194,16 @@ class OperatorDesk:
                 f"No {scope.name.lower()} {subject!r} is under way; "
                 f"there are {', '.join(known) or 'none'}.",
             )
+
+    def _not_paused(self, asked: inp.ResumeAsked) -> str:
+        """Why something cannot be resumed."""
+        if self._state.estopped:
+            return (
+                "The emergency stop is latched; release it first (matlab-ros lab estop --release)."
+            )
+        what = f"{asked.scope.name.lower()} {asked.subject}".rstrip()
+        others = ", ".join(paused_names(self._state))
+        return f"The {what} is not paused; {f'paused: {others}' if others else 'nothing is'}."
 
     def _cancel(self, asked: inp.CancelAsked) -> None:
         self._check_subject(asked.scope, asked.subject)

@@ -36,14 +36,30 @@ def is_canceling(run: ExperimentRun) -> bool:
     )
 
 
+def paused_names(state: LabState) -> tuple[str, ...]:
+    """What was paused and has not ended, by the words that resume it; ``lab`` is the whole lab."""
+    campaign = state.campaign
+    known = {(Scope.LAB, "")}
+    if campaign is not None and campaign.running:
+        known.add((Scope.CAMPAIGN, campaign.plan.name))
+    for run in state.in_flight():
+        known.update(((Scope.EXPERIMENT, run.experiment_id), (Scope.SAMPLE, run.sample_id)))
+    names = sorted((int(scope), subject) for scope, subject in state.paused & known)
+    return tuple(subject or "lab" for _, subject in names)
+
+
 def what_goes_on(state: LabState, scope: Scope, subject: str) -> str:
     """A sentence on what a pause does not stop; empty: nothing is under way."""
     parts = [_goes_on(attempt) for attempt in under_way(state, scope, subject)]
+    if scope in (Scope.EXPERIMENT, Scope.SAMPLE):
+        parts.append("Its crucible is carried home if others need the place where it stands.")
     return " ".join(parts)
 
 
 def what_is_awaited(state: LabState, scope: Scope, subject: str) -> str:
     """A sentence on what a cancel waits for; empty: nothing is under way."""
+    if state.is_paused():
+        return "The lab stands still: crucibles are put away when it is resumed."
     parts = [
         f"{attempt.device} ends {attempt.attempt_id}."
         for attempt in under_way(state, scope, subject)

@@ -351,9 +351,14 @@ class LabState:
                 return attempt
         return None
 
-    def is_paused(self, run: ExperimentRun | None = None) -> bool:
-        """Whether the lab, or one experiment of it, is to begin nothing."""
-        if self.estopped or (Scope.LAB, "") in self.paused:
+    def is_paused(self, run: ExperimentRun | None = None, *, stopped: bool = True) -> bool:
+        """Whether the lab, or one experiment of it, is to begin nothing.
+
+        Args:
+            run: the experiment; none: the lab as a whole.
+            stopped: whether a latched emergency stop counts.
+        """
+        if (stopped and self.estopped) or (Scope.LAB, "") in self.paused:
             return True
         if self.campaign is not None and (Scope.CAMPAIGN, self.campaign.plan.name) in self.paused:
             return True

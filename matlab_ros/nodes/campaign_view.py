@@ -90,7 +90,11 @@ class CampaignView:
         """Say how another terminal joins this lab."""
         words = " ".join(f"{key}='{value}'" for key, value in environment.items())
         if words:
-            self._console.print(f"[dim]To look in from another terminal: export {words}[/]")
+            # Never folded, so that it can be copied.
+            self._console.print(
+                f"[dim]From another terminal: export {words}; matlab-ros lab status[/]",
+                soft_wrap=True,
+            )
 
     def show(self, state: LabState | None, planner: PlannerState | None) -> None:
         """Take what the lab says now."""

@@ -124,7 +124,7 @@ class LabManagerNode(Node):
             )
             for device in self.lab.devices
         }
-        self._planner = PlannerLink(self, self.post, self.tell, group)
+        self._planner = PlannerLink(self, self.post, self.tell, self._alerts.tell_of, group)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         for period, what in ((_SUPERVISION_S, self._supervise), (HEARTBEAT_S, self._touch)):
             self.create_timer(

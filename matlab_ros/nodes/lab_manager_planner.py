@@ -26,7 +26,8 @@ _GONE_S = 3.0
 """Steady seconds without the planner's service after which its answer is not waited for."""
 _SLOW_S = 300.0
 """Steady seconds after which a call is made again although the service is there."""
-_REMIND_S = 10.0
+_ALERT_S = 10.0
+"""Steady seconds for which a call waits for a planner that is not there before somebody is told."""
 
 
 class PlannerLink:
@@ -38,13 +39,20 @@ class PlannerLink:
         node: the lab manager's.
         post: has something run in the manager's thread, in the order of posting.
         tell: hands an input to the engine.
+        alert: tells people what happened and what to do about it, once for each absence.
         group: callback group of everything.
     """
 
     def __init__(
-        self, node: Node, post: Post, tell: Callable[[Input], None], group: CallbackGroup
+        self,
+        node: Node,
+        post: Post,
+        tell: Callable[[Input], None],
+        alert: Callable[[str, str, str], None],
+        group: CallbackGroup,
     ) -> None:
         self._log = node.get_logger()
+        self._alert = alert
         self._post = post
         self._tell = tell
         self._suggest = node.create_client(
@@ -56,8 +64,9 @@ class PlannerLink:
         self._call: Request | Report | None = None
         self._future: Any = None
         self._called_at = 0.0
+        self._made_at = 0.0
         self._seen_at = 0.0
-        self._reminded_at = 0.0
+        self._is_alerted = False
 
     @property
     def is_present(self) -> bool:
@@ -68,18 +77,27 @@ class PlannerLink:
         """Make a call; its answer becomes an input."""
         self._call = call
         self._future = None
+        self._made_at = time.monotonic()
         self.supervise()
 
     def supervise(self) -> None:
         """Ask, or ask again, where no answer can be expected any more."""
-        if self._call is None:
-            return
         now = time.monotonic()
         if self.is_present:
             self._seen_at = now
-        elif now - self._reminded_at > _REMIND_S:
-            self._reminded_at = now
-            self._log.warning("the planner is not there; waiting for it")
+            if self._is_alerted:
+                self._is_alerted = False
+                self._log.info("the planner is back")
+        if self._call is None:
+            return
+        if not self._is_alerted and now - max(self._seen_at, self._made_at) > _ALERT_S:
+            self._is_alerted = True
+            self._alert(
+                "planner_missing",
+                "The planner is missing: it does not offer its services, and the campaign waits "
+                "for it.",
+                "Look at the planner and its process; it is asked again when it is back.",
+            )
         if self._future is not None:
             is_gone = now - self._seen_at > _GONE_S
             if not is_gone and now - self._called_at < _SLOW_S:

@@ -93,13 +93,15 @@ class OperatorServices:
     # --- pause, resume, cancel, stop ----------------------------------------------------------
 
     def _on_pause(self, request: Any, response: Any) -> Any:
-        return self._scoped(request, response, PauseAsked, what_goes_on)
+        return self._scoped(request, response, PauseAsked, what_goes_on, "It was paused before.")
 
     def _on_resume(self, request: Any, response: Any) -> Any:
         return self._scoped(request, response, ResumeAsked, lambda *_: "")
 
     def _on_cancel(self, request: Any, response: Any) -> Any:
-        return self._scoped(request, response, CancelAsked, what_is_awaited)
+        return self._scoped(
+            request, response, CancelAsked, what_is_awaited, "It was cancelled before."
+        )
 
     def _scoped(
         self,
@@ -107,6 +109,7 @@ class OperatorServices:
         response: Any,
         kind: type[PauseAsked | ResumeAsked | CancelAsked],
         sentence: Callable[..., str],
+        again: str = "",
     ) -> Any:
         if request.scope not in [int(scope) for scope in Scope]:
             response.message = f"{request.scope} is no scope; expected one of the constants."
@@ -114,8 +117,11 @@ class OperatorServices:
         scope, subject = Scope(request.scope), request.id
 
         def follow() -> str:
+            state = self._manager.engine.state
+            before = state.sequence
             self._manager.tell(kind(scope, subject, request.operator_name, request.reason))
-            return sentence(self._manager.engine.state, scope, subject)
+            said = sentence(state, scope, subject)
+            return said if state.sequence > before else f"{again} {said}".strip()
 
         return self._follow(response, follow)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.journal import JournalEntry
-from matlab_ros.lab.scopes import is_canceling
+from matlab_ros.lab.scopes import is_canceling, paused_names
 from matlab_ros.lab.state import ExperimentRun, FaultRun, LabState, SampleRun
 from matlab_ros.model.faults import FaultDomain
 from matlab_ros.model.lab_words import ExperimentState, Scope
@@ -39,7 +39,8 @@ def lab_state_message(
         attempts_in_flight=list(state.attempts),
         attempt_devices=[attempt.device for attempt in state.attempts.values()],
         wakes_at=to_msg(engine.next_wakeup() or 0),
-        paused=bool(state.paused),
+        paused=state.is_paused(stopped=False),
+        paused_names=list(paused_names(state)),
         canceling=campaign is not None and campaign.stopping is not None,
         estopped=state.estopped,
         campaign=campaign.plan.name if campaign is not None else "",

@@ -149,8 +149,10 @@ def _banners(snapshot: Any) -> Iterator[str]:
         yield "[bold white on red] EMERGENCY STOP [/] latched: matlab-ros lab estop --release"
     if lab.canceling:
         yield "[bold black on yellow] CANCELLING [/] done when every device says that it is safe"
-    if lab.paused:
-        yield "[bold black on yellow] PAUSED [/] nothing new begins: matlab-ros lab resume"
+    if lab.paused_names:
+        what = "nothing new begins" if lab.paused else "of these nothing goes on"
+        resume = "; ".join(f"matlab-ros lab resume {escape(name)}" for name in lab.paused_names)
+        yield f"[bold black on yellow] PAUSED [/] {what}: {resume}"
     if lab.questions:
         count = f"{lab.questions} faults wait" if lab.questions > 1 else "1 fault waits"
         yield f"[bold white on red] DECIDE [/] {count} for you: matlab-ros lab resolve"

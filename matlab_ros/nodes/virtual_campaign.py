@@ -308,7 +308,7 @@ class CampaignClient:
                 self._join_anew()
                 return False
             now = self._marks()
-            if now != marks:
+            if now != marks or self._is_awaiting_a_person():
                 moved_at, marks = time.monotonic(), now
             elif time.monotonic() - moved_at > STANDSTILL_S:
                 raise LabError(
@@ -316,6 +316,11 @@ class CampaignClient:
                     "look at the lab's log"
                 )
         return True
+
+    def _is_awaiting_a_person(self) -> bool:
+        """Whether the lab stands still until an operator says something, however long that is."""
+        lab = self._lab
+        return lab is not None and bool(lab.estopped or lab.paused_names or lab.questions)
 
     def _marks(self) -> tuple[object, ...]:
         """What changes while a campaign goes on."""

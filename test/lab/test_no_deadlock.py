@@ -262,7 +262,7 @@ def machine(make_campaign, recipe, drawing_planner, table_world):
 def _play(machine) -> None:
     case = machine.TestCase
     case.settings = settings(
-        max_examples=40,
+        max_examples=100,
         stateful_step_count=25,
         deadline=None,
         derandomize=True,
