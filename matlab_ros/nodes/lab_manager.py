@@ -136,7 +136,7 @@ class LabManagerNode(Node):
 
     def _make_services(self) -> None:
         group = ReentrantCallbackGroup()
-        self._services = OperatorServices(self, self, group)
+        self._operator_services = OperatorServices(self, self, group)
         self._runs = Runs(
             self,
             self,
