@@ -154,41 +154,80 @@ def _furnace_s(
 
 
 def _filling(ways: Sequence[Sequence[Visit]], floor: Floor, carry_s: float, arms: int) -> Bound:
-    """Furnaces that first have to be filled by the dispensers.
+    """Furnaces that are first filled by the dispensers and at last emptied to the diffractometers.
 
-    Each furnace stands idle until its first batch has been dispensed, or wastes what its first
-    batch leaves empty; the best compromise over all sizes of the first batches is what is lost at
-    least. The rest is counted as if every run were full.
+    Only for samples with one dose, one furnace run and one pattern behind it. Let F furnaces of r
+    positions fire n samples, in a window from the earliest moment at which any sample can be in a
+    furnace to the latest at which any can leave one. Each furnace's window is what it runs, what
+    it stands open while crucibles of its other runs are carried, and what it loses before its
+    first run and behind its last one.
+
+    - First runs, in the order of their starts, with b_1 ... b_F samples: before the k-th starts,
+      b_1 + ... + b_k doses were made, one after the other. Last runs in reverse, with patterns.
+    - Runs: at least ceil(n_g / r) of each profile g leave S positions empty. First and last runs
+      leave U = 2 F r - sum(b) - sum(l) empty; where U > S there are ceil((U - S) / r) runs more,
+      none shorter than the shortest. That needs each furnace to have two runs or more. If j of
+      them have one or none, the other F - j have all the work but j of the longest runs.
+    - All carrying but into the first runs and out of the last: 2 n - sum(b) - sum(l) times.
+
+    The least of the sum over all sizes and j, divided by the furnaces, is in no schedule undercut.
     """
-    visits = [[item for item in way if item.kind is StationKind.FURNACE] for way in ways]
-    doses = [item for way in ways for item in way if item.kind is StationKind.DISPENSER]
-    if any(len(items) != 1 for items in visits) or len(doses) != len(ways):
-        return Bound(0.0, "filling of furnaces")
-    heats = [items[0] for items in visits]
+    name = "filling and emptying furnaces"
+    heats, doses, patterns = (
+        [item for way in ways for item in way if item.kind is kind]
+        for kind in (StationKind.FURNACE, StationKind.DISPENSER, StationKind.DIFFRACTOMETER)
+    )
+    if any(_stations(way) != _ONCE for way in ways):
+        return Bound(0.0, name)
     places = floor.places_of(StationKind.FURNACE)
     furnaces = len({place.station for place in places})
     slots = len(places) // furnaces
-    dispensers = len(floor.places_of(StationKind.DISPENSER))
     change_s = 2 * carry_s if arms == 1 else carry_s
-    step_s = (min(item.work_s for item in doses) + change_s) / dispensers
-    head_s = min(item.head_s for item in heats)
-    shortest_s = min(item.work_s for item in heats)
+    counts = Counter((item.group, item.work_s) for item in heats)
+    runs = {key: math.ceil(count / slots) for key, count in counts.items()}
+    work_s = sum(seconds * runs[group, seconds] for group, seconds in runs)
+    empty = slots * sum(runs.values()) - len(heats)
+    shortest_s, longest_s = min(item.work_s for item in heats), max(item.work_s for item in heats)
+    windows = []
+    for single in range(furnaces):
+        used = furnaces - single
+        fill = _losses(used, slots, doses, len(floor.places_of(StationKind.DISPENSER)), change_s)
+        stations = len(floor.places_of(StationKind.DIFFRACTOMETER))
+        drain = _losses(used, slots, patterns, stations, change_s)
+        least = min(
+            fill_s
+            + drain_s
+            + shortest_s * max(0, math.ceil((2 * used * slots - first - last - empty) / slots))
+            + max(0, 2 * (len(heats) - single * slots) - first - last) * carry_s / arms
+            for first, fill_s in fill.items()
+            for last, drain_s in drain.items()
+        )
+        windows.append((max(0.0, work_s - single * longest_s) + least) / used)
+    head_s, tail_s = min(item.head_s for item in heats), min(item.tail_s for item in heats)
+    return Bound(head_s + min(windows) + tail_s, name)
+
+
+_ONCE = [StationKind.DISPENSER, StationKind.FURNACE, StationKind.DIFFRACTOMETER]
+
+
+def _stations(way: Sequence[Visit]) -> list[StationKind]:
+    return [item.kind for item in way if item.kind is not None]
+
+
+def _losses(
+    furnaces: int, slots: int, visits: Sequence[Visit], stations: int, change_s: float
+) -> dict[int, float]:
+    """What furnaces lose together, by the number of samples in their first (or last) runs."""
+    step_s = (min(item.work_s for item in visits) + change_s) / stations
     lost = {0: 0.0}
     for _ in range(furnaces):
         following: dict[int, float] = {}
         for count, seconds in lost.items():
-            # A furnace that is never used has lost everything; it cannot be less than this.
-            for size in range(1, slots + 1):
-                total = count + size
-                start_s = max(0, total - dispensers) * step_s
-                loss = seconds + start_s + shortest_s * (1 - size / slots)
-                following[total] = min(following.get(total, math.inf), loss)
+            for total in range(count + 1, count + slots + 1):
+                loss_s = seconds + max(0, total - stations) * step_s
+                following[total] = min(following.get(total, math.inf), loss_s)
         lost = following
-    work = sum(item.work_s for item in heats) / slots
-    if work / furnaces < shortest_s:
-        return Bound(0.0, "filling of furnaces")
-    busy_s = (work + min(lost.values())) / furnaces
-    return Bound(head_s + busy_s + min(item.tail_s for item in heats), "filling of furnaces")
+    return lost
 
 
 def _carries(way: Sequence[Visit]) -> int:

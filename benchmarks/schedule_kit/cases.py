@@ -128,6 +128,8 @@ def grown(
 
 _EQUAL = [(900.0, 4.0)]
 _MIXED = [(800.0, 2.0), (900.0, 4.0), (1000.0, 4.0), (1100.0, 12.0)]
+_OTHERS = [(750.0, 1.0), (850.0, 3.0), (950.0, 6.0), (1050.0, 8.0), (1150.0, 10.0), (1200.0, 20.0)]
+_MIXES = {"equal": _EQUAL, "mixed": _MIXED, "six others": _OTHERS}
 
 
 def make_case(
@@ -140,7 +142,7 @@ def make_case(
         if mix == "all different":
             heat = (800.0 + 10 * chance.randrange(40), 4.0)
         else:
-            heat = chance.choice(_EQUAL if mix == "equal" else _MIXED)
+            heat = chance.choice(_MIXES[mix])
         rows.append({"precursors": "a", "temperature_c": heat[0], "dwell_h": heat[1]})
     grades = tuple(chance.choice([0.5, 0.95]) for _ in range(count))
     config = CampaignConfig.model_validate(
@@ -165,8 +167,26 @@ def make_case(
     return Case(lab_name, lab, recipe_name, mix, plan, tuple(rows), grades)
 
 
+def held_out_cases() -> list[Case]:
+    """Cases that nothing was tuned on: other seeds, labs and mixes."""
+    a_lab, odd = grown(), grown(furnaces=3, slots=6)
+    twice = grown(furnaces=8, slots=4, arms=2, dispensers=2)
+    return [
+        make_case("virtual lab", virtual_lab(), "solid_state", "mixed", 32, 5),
+        make_case("A-Lab", a_lab, "solid_state", "mixed", 70, 2),
+        make_case("A-Lab", a_lab, "solid_state", "mixed", 110, 3),
+        make_case("A-Lab", a_lab, "solid_state", "six others", 96, 4),
+        make_case("3 furnaces of 6", odd, "solid_state", "mixed", 80, 2),
+        make_case("3 furnaces of 6", odd, "solid_state", "six others", 50, 3),
+        make_case("8 furnaces of 4, 2 arms", twice, "solid_state", "six others", 100, 2),
+        make_case("A-Lab", a_lab, "regrind", "equal", 48, 2),
+        make_case("A-Lab", a_lab, "regrind", "mixed", 64, 3),
+        make_case("3 furnaces of 6", odd, "regrind", "six others", 40, 2),
+    ]
+
+
 def all_cases() -> list[Case]:
-    """What the benchmark compares."""
+    """Cases that the scheduler was made with."""
     small, a_lab = virtual_lab(), grown()
     two_arms = grown(arms=2, dispensers=2, diffractometers=2)
     busy_ovens = grown(furnaces=2, slots=4, dispensers=2)

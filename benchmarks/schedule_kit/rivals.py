@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from matlab_ros.lab.allocator import Request
+from matlab_ros.lab.feed_queue import Feed, FeedQueue
 from matlab_ros.lab.floor import Floor
 from matlab_ros.lab.furnaces import FurnaceOrders, Furnaces, Load
 from matlab_ros.lab.heat_plan import Group
@@ -25,7 +26,7 @@ class GreedyFurnaces(Furnaces):
         state: LabState,
         wants: dict[str, Want],
         waiting: dict[Group, RunQueue],
-        others: dict[str, RunQueue],
+        others: dict[str, FeedQueue],
         now_ns: int,
     ) -> FurnaceOrders:
         """See `Furnaces.orders`."""
@@ -44,7 +45,7 @@ class GreedyFurnaces(Furnaces):
                 orders.starts.append(load)
         return orders
 
-    def is_awaited(self, load: Load, ready: dict[Group, int], others: dict[str, RunQueue]) -> bool:
+    def is_awaited(self, load: Load, ready: dict[Group, int], others: dict[str, FeedQueue]) -> bool:
         """Whether a furnace with room waits for more."""
         assert load.group is not None
         return bool(ready.get(load.group))
@@ -57,8 +58,8 @@ class GreedyScheduler(Scheduler):
         super().__init__(floor, is_usable)
         self._furnaces = GreedyFurnaces(floor, is_usable, self._groups)
 
-    def _order(self, state: LabState, run: ExperimentRun) -> tuple[object, ...]:
-        return (run.ordinal,)
+    def _feed(self, state: LabState, want: Want) -> Feed:
+        return Feed(0, (), 0, 1, want.run.ordinal)
 
     def requests(self, state: LabState, now_ns: int) -> list[Request[Task]]:
         """See `Scheduler.requests`."""
@@ -92,8 +93,8 @@ class RandomScheduler(GreedyScheduler):
         super().__init__(floor, is_usable)
         self._chance = random.Random(7)
 
-    def _order(self, state: LabState, run: ExperimentRun) -> tuple[object, ...]:
-        return (self._chance.random(), run.ordinal)
+    def _feed(self, state: LabState, want: Want) -> Feed:
+        return Feed(0, (), 0, 1, self._chance.randrange(2**62))
 
     def ranked(self, state: LabState, request: Request[Task]) -> Request[Task]:
         """See `GreedyScheduler.ranked`."""

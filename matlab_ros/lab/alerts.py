@@ -76,10 +76,9 @@ def alert_of(
             level = AlertLevel.WARNING
             if event.fault.severity >= Severity.DEVICE or event.positions:
                 level = AlertLevel.ERROR
-            look = "; ".join(f"matlab-ros lab look {name}" for name in event.positions)
             return make(
                 level,
-                f"Look there, and say what each holds: {look}" if look else "",
+                _look_at(event.positions),
                 experiment_id=event.experiment_id,
                 sample_id=event.sample_id,
                 device=event.device,
@@ -87,10 +86,20 @@ def alert_of(
             )
         case ev.OperatorAsked():
             raised = state.faults[event.fault_id].raised
+            if not raised.experiment_id:
+                return make(
+                    AlertLevel.ERROR,
+                    f"Look at the places that {event.fault_id} names, and say what each holds: "
+                    "matlab-ros lab look POSITION",
+                    fault_id=event.fault_id,
+                )
+            decide = (
+                f"Decide: matlab-ros lab resolve {event.fault_id} "
+                "retry|skip|assume-done|abort-sample|abort-experiment"
+            )
             return make(
                 AlertLevel.ERROR,
-                f"Decide: matlab-ros lab resolve {event.fault_id} "
-                "retry|skip|assume-done|abort-sample|abort-experiment",
+                _look_at(raised.positions) or decide,
                 experiment_id=raised.experiment_id,
                 sample_id=raised.sample_id,
                 device=raised.device,
@@ -133,3 +142,9 @@ def alert_of(
             return make(AlertLevel.CRITICAL, to_do)
         case _:
             return None
+
+
+def _look_at(positions: tuple[str, ...]) -> str:
+    """What to do about positions that nobody knows of; empty: there are none."""
+    look = "; ".join(f"matlab-ros lab look {name} [CONTAINER]" for name in positions)
+    return f"Look there, and say what each holds: {look}" if look else ""

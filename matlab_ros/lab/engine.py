@@ -172,6 +172,10 @@ class Engine:
                     self._ledger.emit(ev.DeviceBack(given.device))
             case inp.DeviceLost():
                 self._lose(given)
+            case inp.AttemptMissing():
+                self._presence.missed(given.attempt_id, self._ledger.now_ns)
+            case inp.AttemptListed():
+                self._presence.listed(given.attempt_id)
             case inp.DeviceGivenUp():
                 self._give_up(given.device)
             case inp.CampaignSubmitted() | inp.ExperimentAsked():
@@ -208,9 +212,9 @@ class Engine:
         message = f"{device} did not come back."
         if campaign.stopping is None:
             self._ledger.emit(ev.CampaignStopping(FaultCode.DEVICE_MISSING, message))
-        attempt = self.state.attempt_on(device)
-        if attempt is not None:
-            self._attempts.give_up(attempt, Fault.of(FaultCode.PROCESS_DIED, message))
+        for attempt in list(self.state.attempts.values()):
+            if attempt.device == device:
+                self._attempts.give_up(attempt, Fault.of(FaultCode.PROCESS_DIED, message))
 
     def _commands(self) -> list[Command]:
         """What the state asks for and this process has not done yet."""

@@ -7,7 +7,7 @@ import heapq
 from matlab_ros.lab import events as ev
 from matlab_ros.lab.allocator import choose
 from matlab_ros.lab.attempts import AttemptDesk
-from matlab_ros.lab.doubts import close_doubts, shut_places
+from matlab_ros.lab.doubts import close_doubts
 from matlab_ros.lab.goal_builder import intend
 from matlab_ros.lab.leases import Leases
 from matlab_ros.lab.ledger import Ledger
@@ -15,10 +15,11 @@ from matlab_ros.lab.planner_desk import PlannerDesk
 from matlab_ros.lab.presence import Presence
 from matlab_ros.lab.results import is_analysed, is_discarded, observation_of
 from matlab_ros.lab.scheduler import Scheduler
+from matlab_ros.lab.standstill import Standstill, is_engaged
 from matlab_ros.lab.state import ContainerRun, ExperimentRun, TaskRun
 from matlab_ros.lab.step_desk import StepDesk
 from matlab_ros.lab.wants import places_to_search
-from matlab_ros.model.faults import Fault, FaultCode
+from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_words import (
     ExperimentState,
     ObservationKind,
@@ -55,6 +56,7 @@ class Flow:
         self._scheduler = scheduler
         self._steps = StepDesk(ledger)
         self._leases = Leases(ledger, presence)
+        self._standstill = Standstill(ledger, presence, attempts)
         self._waiting: list[tuple[int, str]] = []
         """Heap of moments at which an experiment may go on; entries may be outdated."""
 
@@ -65,6 +67,7 @@ class Flow:
             before = self._state.sequence
             self._attempts.end_overdue()
             self._leases.end_expired()
+            self._standstill.end_questions()
             close_doubts(self._ledger, "the lab manager")
             self._attempts.cancel_stopped()
             self._attend()
@@ -74,7 +77,7 @@ class Flow:
                 self._attend()
                 self._start_attempt()
                 self._end_campaign()
-            if self._state.sequence == before and not self._break_standstill():
+            if self._state.sequence == before and not self._standstill.end(self.next_wakeup()):
                 return
 
     def next_wakeup(self) -> int | None:
@@ -145,14 +148,14 @@ class Flow:
         if run.observation is not None:
             return
         plan = self._ledger.campaign().plan
-        is_over = (run.abort is not None or run.steps_done) and not _is_engaged(run)
+        is_over = (run.abort is not None or run.steps_done) and not is_engaged(run)
         if is_over or is_analysed(plan.recipe, run):
             without = run.abort.teaches if run.abort else ObservationKind.ABANDONED
             observation = observation_of(plan, run, without, self._ledger.now_ns)
             self._ledger.emit(ev.ObservationMade(run.experiment_id, observation))
 
     def _end_experiment(self, run: ExperimentRun) -> None:
-        if run.observation is None or _is_engaged(run):
+        if run.observation is None or is_engaged(run):
             return
         if run.abort is None and not run.steps_done:
             return
@@ -226,63 +229,10 @@ class Flow:
         elif campaign.exhausted or is_used_up:
             self._ledger.emit(ev.CampaignEnded(FaultCode.NONE, ""))
 
-    def _break_standstill(self) -> bool:
-        """Where nothing can ever happen again, say so and end instead of waiting for ever.
-
-        Returns:
-            Whether something followed.
-        """
-        campaign = self._ledger.open_campaign()
-        if (
-            campaign is None
-            or self._state.attempts
-            or campaign.requested
-            or any(True for _ in self._state.unreported())
-            or self._state.estopped
-            or self._state.paused
-            or self.next_wakeup() is not None
-        ):
-            return False
-        stuck = [run for run in self._state.active() if not _is_engaged(run)]
-        if not stuck:
-            return False
-        if campaign.stopping is not None:
-            awaited = [
-                arm for arm in self._ledger.floor.arms if not self._presence.is_given_up(arm)
-            ]
-            if awaited and not any(self._presence.is_usable(arm) for arm in awaited):
-                return False
-            for run in stuck:
-                self._attempts.block(run, "its container cannot be carried home.")
-            return True
-        devices = self._ledger.floor.lab.devices
-        if not all(self._presence.is_usable(device.name) for device in devices):
-            return False
-        run = stuck[0]
-        shut = shut_places(self._state)
-        message = (
-            f"{run.experiment_id} cannot go on from {self._state.container_of(run).position} to "
-            f"{run.present_step or 'its home'}: every way is blocked"
-            f"{'; look at ' if shut else ''}{', '.join(shut)}."
-        )
-        code = FaultCode.POSITION_UNKNOWN if shut else FaultCode.INTERNAL_ERROR
-        fault_id = self._ledger.next_fault_id()
-        self._ledger.emit(ev.FaultRaised(fault_id, Fault.of(code, message), "", positions=shut))
-        self._stop(code, message)
-        return True
-
 
 def _waits_until(task: TaskRun) -> int:
     """When a task that waits may begin, or ends by itself; 0: it waits for no moment."""
     return task.not_before_ns if task.state is TaskState.READY else task.until_ns
-
-
-def _is_engaged(run: ExperimentRun) -> bool:
-    """Whether an attempt of it is under way or not decided."""
-    return any(
-        task.state in (TaskState.RUNNING, TaskState.AWAITING_RESOLUTION)
-        for task in run.tasks.values()
-    )
 
 
 def _end_state(run: ExperimentRun) -> ExperimentState:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from matlab_ros.lab.feed_queue import FeedQueue
 from matlab_ros.lab.floor import Floor, Place
 from matlab_ros.lab.goals import HeatGoal, TransferGoal
 from matlab_ros.lab.heat_groups import HeatGroups
@@ -22,6 +24,8 @@ HORIZON = 96
 
 LEAST_PATIENCE_NS = 30 * 60 * 1_000_000_000
 """A crucible in a furnace waits at least this long for others that are expected."""
+
+_NS_PER_MIN = 60_000_000_000
 
 PATIENCE_SHARE = 0.5
 """Of a run's duration: longer than that no crucible waits in a furnace for others to come."""
@@ -59,6 +63,8 @@ class FurnaceOrders:
     """Furnaces that are to be emptied, because others need them."""
     waits_until: list[int] = field(default_factory=list)
     """When the patience of crucibles in a furnace ends."""
+    hungry: bool = False
+    """Whether a furnace stands empty and nobody is ready for one."""
 
 
 class Furnaces:
@@ -83,7 +89,7 @@ class Furnaces:
         state: LabState,
         wants: dict[str, Want],
         waiting: dict[Group, RunQueue],
-        others: dict[str, RunQueue],
+        others: dict[str, FeedQueue],
         now_ns: int,
     ) -> FurnaceOrders:
         """What is to be done now.
@@ -99,10 +105,16 @@ class Furnaces:
         running = self._running(state)
         loads = self.idle(state, wants)
         ready = self._ready(state, wants, waiting)
+        orders.hungry = any(not load.held for load in loads)
         if not loads or not (ready or any(load.members or load.coming for load in loads)):
             return orders
-        expected = list(islice(self._expected(state, others, now_ns), HORIZON))
-        batches = self._plan(state, loads, running, ready, expected, now_ns)
+        expected = list(self._under_way(state, now_ns))
+        totals = Counter(item.group for item in expected)
+        expected.extend(islice(self._queued(state, others, orders.hungry, now_ns), HORIZON))
+        for group in {item.group for item in expected} | set(ready):
+            totals[group] += ready.get(group, 0)
+            totals[group] += sum(queue.count(group) for queue in others.values())
+        batches = self._plan(state, loads, running, ready, expected, totals, now_ns)
         first: dict[str, Batch] = {}
         for batch in batches:
             first.setdefault(batch.station, batch)
@@ -228,18 +240,22 @@ class Furnaces:
     def _gripper_places(self) -> Iterator[Place]:
         return (self._floor.places[name] for name in self._floor.grippers.values())
 
-    def _expected(
-        self, state: LabState, others: dict[str, RunQueue], now_ns: int
-    ) -> Iterator[Arrival]:
-        """Samples that come to a furnace later."""
-        free: dict[str, int] = {}
+    def _under_way(self, state: LabState, now_ns: int) -> Iterator[Arrival]:
+        """Samples that come to a furnace after what is done to them now."""
         for attempt in state.attempts.values():
             end_ns = max(now_ns, self._end_of(state, attempt))
             for work in attempt.works:
                 run = state.experiments[work.experiment_id]
-                skip = work.step_id
-                yield from self._arrival(state, run, skip, end_ns)
+                yield from self._arrival(state, run, work.step_id, end_ns)
+
+    def _queued(
+        self, state: LabState, others: dict[str, FeedQueue], hungry: bool, now_ns: int
+    ) -> Iterator[Arrival]:
+        """Samples in the rack that come to a furnace after something else."""
+        free: dict[str, int] = {}
+        for attempt in state.attempts.values():
             kind = self._destination_of(attempt)
+            end_ns = max(now_ns, self._end_of(state, attempt))
             free[kind] = max(free.get(kind, now_ns), end_ns)
         carry_ns = self._carry_ns(state)
         for word, queue in others.items():
@@ -248,12 +264,10 @@ class Furnaces:
             if not usable:
                 continue
             moment_ns = free.get(word, now_ns)
-            for number, name in enumerate(queue):
+            for name in islice(queue.in_order(hungry), HORIZON):
                 run = state.experiments[name]
                 spent = self._spent(state, run, "")
                 moment_ns += (spent + 2 * carry_ns) // len(usable)
-                if number >= HORIZON:
-                    break
                 yield from self._arrival(state, run, "", moment_ns - spent)
 
     def _destination_of(self, attempt: AttemptRun) -> str:
@@ -307,6 +321,7 @@ class Furnaces:
         running: dict[str, AttemptRun],
         ready: dict[Group, int],
         expected: list[Arrival],
+        totals: Counter[Group],
         now_ns: int,
     ) -> tuple[Batch, ...]:
         carry_ns = self._carry_ns(state)
@@ -330,7 +345,9 @@ class Furnaces:
                 furnaces.append(Furnace(station, len(places), end_ns + count * carry_ns))
                 devices[station] = device
         arrivals = [Arrival(now_ns, group) for group, count in ready.items() for _ in range(count)]
-        arrivals = (arrivals + sorted(expected, key=lambda item: item.ready_ns))[:HORIZON]
+        arrivals += sorted(expected, key=lambda item: item.ready_ns)
+        arrivals = arrivals[:HORIZON]
+        near = Counter(item.group for item in arrivals)
         groups = {item.group for item in arrivals}
         groups.update(load.group for load in loads if load.group is not None)
         device = next(iter(devices.values()))
@@ -350,8 +367,22 @@ class Furnaces:
             },
             carry_ns,
             self._follow_ns(state),
+            {group: round(self._groups.rest_min(group) * _NS_PER_MIN) for group in groups},
+            {group: totals[group] - count for group, count in near.items()},
         )
         return plan_heat(furnaces, arrivals, outlook)
+
+    def room(self, group: Group) -> int:
+        """Positions of the largest furnace that can heat a group; 1 where there is none."""
+        profile = self._groups.profile(group)
+        return max(
+            (
+                len(places)
+                for places in self._stations.values()
+                if self._floor.can_heat(places[0].device, profile)
+            ),
+            default=1,
+        )
 
     def _follow_ns(self, state: LabState) -> int:
         """What a sample takes of the diffractometers after it was heated."""

@@ -17,6 +17,7 @@ class HeatGroups:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, int], tuple[Group, HeatProfile]] = {}
         self._profiles: dict[Group, HeatProfile] = {}
+        self._rests: dict[Group, float] = {}
 
     def of(self, state: LabState, run: ExperimentRun, step: Step) -> Group:
         """Group of an experiment's heat step in its present round."""
@@ -25,6 +26,10 @@ class HeatGroups:
     def profile(self, group: Group) -> HeatProfile:
         """Of a group that `of` gave."""
         return self._profiles[group]
+
+    def rest_min(self, group: Group) -> float:
+        """Minutes of furnace runs that a sample of a group may need after this one, at most."""
+        return self._rests[group]
 
     def upcoming(self, state: LabState, run: ExperimentRun) -> tuple[Step, Group] | None:
         """The next heat step that an experiment will come to, None where there is none."""
@@ -52,7 +57,25 @@ class HeatGroups:
             group = (segments, profile.unload_below_c, int(profile.atmosphere))
             profile = self._profiles.setdefault(group, profile)
             known = self._known[key] = (group, profile)
+            rest = self._rest_min(state, run, step, profile)
+            self._rests[group] = max(rest, self._rests.get(group, 0.0))
         return known
+
+    def _rest_min(
+        self, state: LabState, run: ExperimentRun, step: Step, profile: HeatProfile
+    ) -> float:
+        """Minutes of the rounds to come, and of the heat steps behind this one."""
+        assert state.campaign is not None
+        recipe = state.campaign.plan.recipe
+        rounds = recipe.graph.rounds(step.id) - 1 - run.tasks[step.id].round
+        total = rounds * profile.programmed_min()
+        values = values_of(state.campaign.plan, run.suggestion.settings)
+        steps = recipe.steps_of(StepAction.HEAT)
+        for later in steps[steps.index(step) + 1 :]:
+            assert isinstance(later.arguments, HeatArguments)
+            if not run.tasks[later.id].state.is_final:
+                total += profile_of(later.arguments, values, 0).programmed_min()
+        return total
 
     def forget(self, experiment_id: str, step_ids: tuple[str, ...]) -> None:
         """Let go of what is known of an experiment that has ended."""

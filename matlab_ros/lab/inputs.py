@@ -92,6 +92,20 @@ class DeviceGivenUp:
 
 
 @dataclass(frozen=True)
+class AttemptMissing:
+    """A device is heard, was given an attempt, and does not list it among what it works on."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True)
+class AttemptListed:
+    """A device lists an attempt that was missing."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True)
 class PauseAsked:
     """An operator wants no further step begun."""
 
@@ -183,6 +197,8 @@ Input = (
     | DeviceReady
     | DeviceLost
     | DeviceGivenUp
+    | AttemptMissing
+    | AttemptListed
     | PauseAsked
     | ResumeAsked
     | CancelAsked

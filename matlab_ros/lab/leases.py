@@ -1,7 +1,8 @@
 """Leases: an attempt has its device and positions as long as its device is heard.
 
-What an attempt takes was granted at once and is let go of at once when it ends. In between, every
-sign of life of its device renews the lease. After a silence of the device's `lease_min` it runs
+What an attempt takes was granted at once and is let go of at once when it ends. In between, its
+device renews the lease by listing the attempt among what it works on, for as long as it is heard.
+After `lease_min` in which the device was silent, or was heard and did not list it, the lease runs
 out: somebody is told, and the positions become UNKNOWN, never free, until the attempt has an end
 or somebody has looked. The attempt itself is not given up by that: a furnace that was not heard for
 an hour may still do what it was told.
@@ -72,7 +73,8 @@ class Leases:
 
     def _heard_ns(self, attempt: AttemptRun) -> int:
         if self._presence.is_usable(attempt.device):
-            return self._ledger.now_ns
+            missing_ns = self._presence.missing_since(attempt.attempt_id)
+            return self._ledger.now_ns if missing_ns is None else missing_ns
         fault_id = self._state.lost.get(attempt.device)
         gone_ns = self._state.faults[fault_id].raised_ns if fault_id else 0
         return max(attempt.intended_ns, gone_ns, self._state.restarted_ns)
@@ -92,16 +94,19 @@ class Leases:
         ]
 
     def _is_watched(self, attempt: AttemptRun) -> bool:
-        return attempt.attempt_id not in self._state.expired and not self._presence.is_usable(
-            attempt.device
+        return attempt.attempt_id not in self._state.expired and (
+            not self._presence.is_usable(attempt.device)
+            or self._presence.missing_since(attempt.attempt_id) is not None
         )
 
     def _expire(self, attempt: AttemptRun) -> None:
         minutes = self._terms[attempt.device] / _NS_PER_MIN
         positions = positions_of(attempt.goal)
+        is_heard = self._presence.is_usable(attempt.device)
+        what = "did not list" if is_heard else "was not heard in"
         fault = Fault.of(
             FaultCode.LEASE_EXPIRED,
-            f"{attempt.device} was not heard for {minutes:g} min in {attempt.attempt_id}; nobody "
+            f"{attempt.device} {what} {attempt.attempt_id} for {minutes:g} min; nobody "
             f"is sure any more what stands at {', '.join(positions) or 'no position'}: look there.",
         )
         fault_id = self._ledger.next_fault_id()

@@ -188,6 +188,12 @@ class OperatorDesk:
             known = tuple(run.experiment_id for run in self._state.in_flight())
         else:
             known = tuple(run.sample_id for run in self._state.active())
+        ended = self._state.experiments.get(subject)
+        if ended is not None and ended.state.is_final:
+            raise Refused(
+                FaultCode.SAMPLE_UNKNOWN,
+                f"{subject} is not under way any more: {ended.state.name.lower()}.",
+            )
         if subject not in known:
             raise Refused(
                 FaultCode.SAMPLE_UNKNOWN,

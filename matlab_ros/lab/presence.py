@@ -24,6 +24,8 @@ class Presence:
         self._given_up: set[str] = set()
         self._sent: set[str] = set()
         self._cancels_sent: set[str] = set()
+        self._missing: dict[str, int] = {}
+        """Since when a device that is heard does not list an attempt; ROS time."""
 
     def is_usable(self, device: str) -> bool:
         """Whether a device takes goals."""
@@ -42,6 +44,22 @@ class Presence:
         self._ready.add(device)
         self._given_up.discard(device)
 
+    def missed(self, attempt_id: str, now_ns: int) -> None:
+        """A device does not list an attempt: it is sent again under its id, which a device that
+        has done it answers with what came of it, and one that is at it goes on with."""
+        if attempt_id in self._state.attempts:
+            self._missing.setdefault(attempt_id, now_ns)
+            self._sent.discard(attempt_id)
+            self._cancels_sent.discard(attempt_id)
+
+    def listed(self, attempt_id: str) -> None:
+        """A device lists an attempt."""
+        self._missing.pop(attempt_id, None)
+
+    def missing_since(self, attempt_id: str) -> int | None:
+        """Since when a device that is heard does not list an attempt; None: it does."""
+        return self._missing.get(attempt_id)
+
     def went(self, device: str) -> None:
         """A device is not ready any more: nobody knows whether what was sent arrived."""
         self._ready.discard(device)
@@ -57,6 +75,7 @@ class Presence:
         """The attempt has ended, or is to be sent again."""
         self._sent.discard(attempt_id)
         self._cancels_sent.discard(attempt_id)
+        self._missing.pop(attempt_id, None)
 
     def all_sent(self) -> bool:
         """Whether every attempt under way was sent."""

@@ -217,6 +217,11 @@ def _resolves_itself(fault: FaultRun) -> str:
             f"{raised.fault_id} ends when {raised.device} ends {raised.attempt_id}; look at the "
             "device, or cancel the experiment."
         )
+    if not raised.device and fault.asked is not None:
+        return (
+            f"{raised.fault_id} ends when the lab can go on; look at the places that it names, and "
+            "say what each holds (look)."
+        )
     if not raised.device:
         return f"{raised.fault_id} is not about one step: {raised.fault.message}"
     return (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from matlab_ros.lab.allocator import Alternative, Request, stretch
+from matlab_ros.lab.feed_queue import Feed, FeedQueue
 from matlab_ros.lab.floor import ACTING_KIND, Floor, Place
 from matlab_ros.lab.furnaces import FurnaceOrders, Furnaces
 from matlab_ros.lab.heat_groups import HeatGroups
@@ -92,13 +93,13 @@ class Scheduler:
         self._orders = FurnaceOrders()
         self._stale: dict[str, None] = {}
         self._wants: dict[str, Want] = {}
-        self._at_rest: dict[str, RunQueue] = {}
+        self._at_rest: dict[str, FeedQueue] = {}
         """In the rack, by destination."""
         self._heats: dict[Group, RunQueue] = {}
         """In the rack, waiting for a furnace."""
         self._lost: dict[str, None] = {}
         self._analyses = RunQueue()
-        self._queues: dict[str, RunQueue] = {}
+        self._queues: dict[str, RunQueue | FeedQueue] = {}
         """In which queue of the rack an experiment stands."""
 
     def touch(self, experiment_id: str) -> None:
@@ -167,25 +168,27 @@ class Scheduler:
     def _queue(self, state: LabState, want: Want) -> None:
         assert want.step is not None
         run = want.run
+        name = run.experiment_id
         if want.step.action is StepAction.HEAT:
             group = self._groups.of(state, run, want.step)
-            queue = self._heats.setdefault(group, RunQueue())
-            key: tuple[object, ...] = (want.since_ns, run.ordinal)
+            heats = self._heats.setdefault(group, RunQueue())
+            heats.add(name, (want.since_ns, run.ordinal))
+            self._queues[name] = heats
         else:
-            queue = self._at_rest.setdefault(destination(want.step), RunQueue())
-            key = (stretch(want.since_ns), *self._order(state, run))
-        queue.add(run.experiment_id, key)
-        self._queues[run.experiment_id] = queue
+            queue = self._at_rest.setdefault(destination(want.step), FeedQueue())
+            queue.add(name, self._feed(state, want))
+            self._queues[name] = queue
 
-    def _order(self, state: LabState, run: ExperimentRun) -> tuple[object, ...]:
-        """Key of a queue: who has the longest furnace run before him goes first, so that it is
-        not what everybody waits for at the end; those of one run go together."""
+    def _feed(self, state: LabState, want: Want) -> Feed:
+        """What decides when a sample in the rack is prepared."""
+        began, run = stretch(want.since_ns), want.run
         upcoming = self._groups.upcoming(state, run)
         if upcoming is None:
-            return 0, (), run.ordinal
+            return Feed(began, (), 0, 1, run.ordinal)
         group = upcoming[1]
-        minutes = self._groups.profile(group).programmed_min()
-        return -round(minutes * _NS_PER_MIN), group, run.ordinal
+        minutes = self._groups.profile(group).programmed_min() + self._groups.rest_min(group)
+        way_ns = round(minutes * _NS_PER_MIN)
+        return Feed(began, group, way_ns, self._furnaces.room(group), run.ordinal)
 
     # --- devices ------------------------------------------------------------------------------
 
@@ -257,14 +260,14 @@ class Scheduler:
         for place, want in self._standing(state):
             yield from self._from_station(state, free, place, want, wanted)
         for word, queue in self._at_rest.items():
-            for name in queue.first():
+            for name in queue.first(self._orders.hungry):
                 want = self._wants[name]
                 yield from self._carry(state, want, self._targets(state, free, want), Priority.FEED)
                 if word == StationKind.RACK.value:
                     break
         for group in self._orders.loadable:
-            queue = self._heats.get(group, RunQueue())
-            for name in queue.first():
+            heats = self._heats.get(group, RunQueue())
+            for name in heats.first():
                 want = self._wants[name]
                 targets = self._targets(state, free, want)
                 yield from self._carry(state, want, targets, Priority.LOAD_FURNACE)
@@ -316,7 +319,8 @@ class Scheduler:
     def _wanted(self, state: LabState, free: Resources) -> set[str]:
         """Stations that somebody waits for who cannot have them."""
         found = set(self._orders.wanted)
-        waiting = [self._wants[name] for queue in self._at_rest.values() for name in queue.first()]
+        hungry, queues = self._orders.hungry, self._at_rest.values()
+        waiting = [self._wants[name] for queue in queues for name in queue.first(hungry)]
         waiting.extend(want for _, want in self._standing(state) if want.kind is WantKind.CARRY)
         for want in waiting:
             assert want.step is not None

@@ -23,6 +23,7 @@ from matlab_ros_interfaces.msg import SampleOutcome
 STARTED = "program started"
 """Note of an attempt whose program the controller has been told to run."""
 
+FAILED = "failed"
 CANCELED, STOPPED = "cancelled", "stopped"
 """Notes of an attempt that ends early, and is over when the furnace is cold."""
 
@@ -141,6 +142,9 @@ class FurnaceNode(DeviceNode):
             if attempt.resumed and attempt.note in (CANCELED, STOPPED):
                 attempt.cancel(emergency=attempt.note == STOPPED)
                 raise AttemptCanceled("cancelled")
+            failed = read_failure(attempt.note) if attempt.resumed else None
+            if failed is not None:
+                raise DeviceError(failed)
             if attempt.resumed and attempt.note == STARTED:
                 run.require_started()
             else:
@@ -151,6 +155,9 @@ class FurnaceNode(DeviceNode):
             raise
         except DeviceError as error:
             if error.fault.code is not FaultCode.HEAT_CONTACT_LOST and run.is_begun:
+                # Cooling takes hours: a process that comes back meanwhile must not take the run
+                # for a good one.
+                attempt.remember(write_failure(error.fault))
                 self._cool(controller)
                 # Nobody must reach into it before.
                 run.await_cold(self._poll_s, self._patience_s)
@@ -423,6 +430,20 @@ class _Run:
         self._result.dwell_min = dwell_minutes(
             list(trace.elapsed_s), measured, self._target_c - DWELL_BAND_C
         )
+
+
+def write_failure(fault: Fault) -> str:
+    """Note of an attempt that failed, and is over when the furnace is cold."""
+    return f"{FAILED} {int(fault.code)} {int(fault.sample_compromised)} {fault.message}"
+
+
+def read_failure(note: str) -> Fault | None:
+    """The fault that `write_failure` noted; None where the note says something else."""
+    word, _, rest = note.partition(" ")
+    if word != FAILED:
+        return None
+    code, compromised, message = rest.split(" ", 2)
+    return Fault.of(int(code), message, sample_compromised=compromised == "1")
 
 
 def dwell_minutes(elapsed_s: list[float], measured_c: list[float], above_c: float) -> float:

@@ -29,7 +29,14 @@ from matlab_ros.lab.goals import (
     TransferGoal,
     never_begun,
 )
-from matlab_ros.lab.inputs import AttemptFinished, DeviceLost, DeviceReady, Input
+from matlab_ros.lab.inputs import (
+    AttemptFinished,
+    AttemptListed,
+    AttemptMissing,
+    DeviceLost,
+    DeviceReady,
+    Input,
+)
 from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_config import DeviceConfig, DeviceKind
 from matlab_ros.nodes.conversions import ACTIONS, goal_to, outcome_from
@@ -125,6 +132,8 @@ class DeviceLink:
         self._noted = noted
         self._heard_at = 0.0
         self._sendings: dict[str, _Sending] = {}
+        self._missing: set[str] = set()
+        """Attempts of which the engine was told that the device does not list them."""
         self._transition: Any = None
         self._transition_at = -_TRANSITION_PAUSE_S
         self._stopped_at = -_STOP_PAUSE_S
@@ -186,6 +195,7 @@ class DeviceLink:
         self.ready = False
         self.lost_at = time.monotonic()
         self._sendings.clear()
+        self._missing.clear()
         self._tell(DeviceLost(self.device.name, fault))
         self._changed()
 
@@ -291,8 +301,12 @@ class DeviceLink:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every goal that was sent is accepted."""
-        return all(sending.handle is not None for sending in self._sendings.values())
+        """Whether every goal that was sent is accepted, and of those that were missing the device
+        has said since whether it lists them: a lease must not run out while time jumps."""
+        return all(
+            sending.handle is not None and (name not in self._missing or sending.unlisted > 0)
+            for name, sending in self._sendings.items()
+        )
 
     def send(self, goal: Goal) -> None:
         """Send a goal, or the same goal once more."""
@@ -394,11 +408,15 @@ class DeviceLink:
 
     def _finish(self, sending: _Sending, outcome: Outcome) -> None:
         del self._sendings[sending.goal.attempt_id]
+        self._missing.discard(sending.goal.attempt_id)
         self._tell(AttemptFinished(sending.goal.attempt_id, outcome))
 
     def _look_for_attempts(self, message: Any) -> None:
-        """Send again what the device accepted and does not list: its result was lost."""
+        """Tell the engine what the device accepted and does not list, and what it lists again."""
         listed = {attempt.attempt_id for attempt in message.attempts}
+        for attempt_id in sorted(listed & self._missing):
+            self._missing.discard(attempt_id)
+            self._tell(AttemptListed(attempt_id))
         now = time.monotonic()
         for attempt_id, sending in list(self._sendings.items()):
             if sending.handle is None or attempt_id in listed:
@@ -409,7 +427,9 @@ class DeviceLink:
             sending.unlisted += 1
             if sending.unlisted >= _UNLISTED_STATES and now - sending.unlisted_since > _UNLISTED_S:
                 self._log.warning(f"{self.device.name} does not list {attempt_id}; sent again")
-                self._send(sending)
+                self._missing.add(attempt_id)
+                # Its answer is to send the goal again, under the same id.
+                self._tell(AttemptMissing(attempt_id))
 
 
 def missing(links: Sequence[DeviceLink]) -> str:

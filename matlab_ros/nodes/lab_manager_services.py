@@ -203,7 +203,10 @@ class OperatorServices:
             before = [name for name, container in containers.items() if not container.clean]
             self._manager.tell(given)
             response.restocked = [name for name in before if containers[name].clean]
-            return f"{len(response.restocked)} containers are clean by this."
+            count = len(response.restocked)
+            if not count:
+                return "No used container is at home; nothing was noted."
+            return f"{count} {'container is' if count == 1 else 'containers are'} clean by this:"
 
         return self._follow(response, follow)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.lab_words import Scope
+from matlab_ros.nodes.device_node import LATCHED
 from matlab_ros.nodes.lab_manager_alerts import ALERTS
 from matlab_ros_interfaces import action, msg, srv
 
@@ -105,11 +107,53 @@ class OperatorClient:
             f"experiments under way: {under_way or 'none'}."
         )
 
-    def wait_until(self, what: Callable[[Any], bool]) -> None:
-        """Wait until a snapshot of the lab makes `what` true; it has all the time it needs."""
-        pause = threading.Event()
-        while not what(self.snapshot()):
-            pause.wait(_LOOK_S * 5)
+    def end_early(
+        self, cancel: Callable[[], Any], scope: Scope, subject: str
+    ) -> Callable[[], None]:
+        """Cancel something; what is given waits until all of it is safe and put away.
+
+        The lab's state is listened to from before the cancel, since a virtual lab is gone as soon
+        as its campaign has ended.
+
+        Args:
+            cancel: asks for it.
+            scope: of what is cancelled.
+            subject: its name.
+        """
+        heard: deque[Any] = deque(maxlen=1)
+        self._node.create_subscription(msg.LabState, "lab_state", heard.append, LATCHED)
+        owner = subject
+        if scope is Scope.SAMPLE:
+            samples = {item.sample_id: item.experiment_id for item in self.snapshot().samples}
+            owner = samples.get(subject, subject)
+        cancel()
+
+        def wait() -> None:
+            first = self._lab_now(heard)
+            pause = threading.Event()
+            heard_at, last = time.monotonic(), first
+            while is_canceling(last, scope, owner):
+                pause.wait(_LOOK_S)
+                state = heard[0] if heard else last
+                is_later = state.sequence > last.sequence or state.sequence < first.sequence
+                if is_later:
+                    heard_at, last = time.monotonic(), state
+                elif time.monotonic() - heard_at > self._patience_s:
+                    raise LabError(
+                        "The lab manager is gone before it said that everything is safe; it goes "
+                        "on with the cancel when it is back."
+                    )
+
+        return wait
+
+    def _lab_now(self, heard: deque[Any]) -> Any:
+        """The lab's state at this moment, or the last that was heard of a lab that has ended."""
+        try:
+            return self.snapshot().lab
+        except LabError:
+            if not heard:
+                raise
+            return heard[0]
 
     def alerts(self, tell: Callable[[Any], None], *, follow: bool) -> None:
         """Hear the last alerts, and with `follow` those to come until interrupted."""
@@ -200,12 +244,8 @@ def _result(future: Any, patience_s: float, what: str) -> Any:
     return future.result()
 
 
-def is_canceling(snapshot: Any, scope: Scope, subject: str) -> bool:
-    """Whether what a cancel named is not yet safe and put away."""
+def is_canceling(lab: Any, scope: Scope, subject: str) -> bool:
+    """Whether what a cancel named, a campaign or an experiment, is not yet safe and put away."""
     if scope in (Scope.LAB, Scope.CAMPAIGN):
-        return bool(snapshot.lab.canceling)
-    owners = {item.sample_id: item.experiment_id for item in snapshot.samples}
-    experiment_id = owners.get(subject, subject)
-    return any(
-        item.canceling and item.experiment_id == experiment_id for item in snapshot.lab.experiments
-    )
+        return bool(lab.canceling)
+    return any(item.canceling and item.experiment_id == subject for item in lab.experiments)

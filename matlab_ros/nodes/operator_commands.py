@@ -17,7 +17,7 @@ from matlab_ros.model.errors import ConfigError, LabError
 from matlab_ros.model.lab_words import Resolution, SampleState
 from matlab_ros.nodes import operator_view
 from matlab_ros.nodes.conversions import campaign_to_message, settings_to
-from matlab_ros.nodes.operator_client import OperatorClient, is_canceling
+from matlab_ros.nodes.operator_client import OperatorClient
 from matlab_ros.share import config_file
 from matlab_ros_interfaces import action, srv
 
@@ -197,11 +197,16 @@ def _resume(client: OperatorClient, options: argparse.Namespace, console: Consol
 
 
 def _cancel(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
-    scope, subject, message = _scoped(client, options, srv.Cancel, "cancel")
+    scope, subject = client.subject(options.subject)
     name = subject or "The campaign"
-    console.print(f"{name} is cancelled. {message}".rstrip())
+
+    def cancel() -> None:
+        _, _, message = _scoped(client, options, srv.Cancel, "cancel")
+        console.print(f"{name} is cancelled. {message}".rstrip())
+
+    wait = client.end_early(cancel, scope, subject)
     if not options.no_wait:
-        client.wait_until(lambda snapshot: not is_canceling(snapshot, scope, subject))
+        wait()
         console.print(f"{name} is safe and put away.")
     return DONE
 
@@ -236,7 +241,7 @@ def _correct(client: OperatorClient, options: argparse.Namespace, console: Conso
         remark=options.remark,
     )
     where = f"is at {options.position}" if options.position else "is not in the lab any more"
-    console.print(f"{options.sample} {where}; nothing was moved.")
+    console.print(f"{options.sample} {where}; noted, nothing was moved.")
     return DONE
 
 
@@ -249,7 +254,7 @@ def _look(client: OperatorClient, options: argparse.Namespace, console: Console)
         operator_name=options.operator,
         remark=options.remark,
     )
-    console.print(f"{options.position} holds {options.container or 'nothing'}.")
+    console.print(f"{options.position} holds {options.container or 'nothing'}; noted.")
     return DONE
 
 

@@ -99,10 +99,10 @@ def result(found: Any) -> RenderableType:
     if found.doses:
         table = _table("dispensed", "powder", "asked/mg", "weighed/mg")
         for dose in found.doses:
-            weighed = f"{dose.measured_mg:.1f} ± {dose.uncertainty_mg:.1f}"
+            weighed = f"{dose.measured_mg:.2f} ± {dose.uncertainty_mg:.2f}"
             table.add_row(
                 escape(dose.substance),
-                f"{dose.requested_mg:.1f}",
+                f"{dose.requested_mg:.2f}",
                 "not weighed" if math.isnan(dose.measured_mg) else weighed,
             )
         parts.append(table)
@@ -111,7 +111,7 @@ def result(found: Any) -> RenderableType:
         for phase in found.phases:
             table.add_row(escape(phase.phase), percent(phase.weight_fraction, phase.sigma))
         parts.append(table)
-    if not math.isnan(observation.objective):
+    if observation.experiment_id and not math.isnan(observation.objective):
         parts.append(
             f"{observation.experiment_id}: {percent(observation.objective, observation.sigma)} of "
             "the target."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -37,6 +38,10 @@ START_PATIENCE_S = 90.0
 
 STANDSTILL_S = 180.0
 """Steady seconds without any change after which the lab counts as stuck."""
+
+ACCEPT_S = 10.0
+"""Steady seconds for the lab manager, which takes goals at once, to take one: a goal that was sent
+to one that died is never answered, and is sent again."""
 
 LOOK_S = 0.2
 
@@ -257,7 +262,10 @@ class CampaignClient:
         """
         check()
         limit = time.monotonic() + START_PATIENCE_S
-        while not self._client.wait_for_server(timeout_sec=LOOK_S):
+        # Who was not heard before he is asked cannot be told from one that began anew after him.
+        while not self._client.wait_for_server(timeout_sec=LOOK_S) or self._lab is None:
+            with self._changed:
+                self._changed.wait_for(lambda: self._lab is not None, LOOK_S)
             check()
             show(self._lab, self._planner)
             if time.monotonic() > limit:
@@ -266,7 +274,8 @@ class CampaignClient:
                 )
         restarts = self._restarts
         accepted = self._client.send_goal_async(goal)
-        if not self._until(accepted, restarts, show, check, "the lab manager to take the campaign"):
+        what = "the lab manager to take the campaign"
+        if not self._until(accepted, restarts, show, check, what, ACCEPT_S):
             return None
         handle = accepted.result()
         if handle is None:
@@ -291,9 +300,11 @@ class CampaignClient:
         show: Callable[[LabState | None, PlannerState | None], None],
         check: Callable[[], None],
         what: str,
+        patience_s: float = math.inf,
     ) -> bool:
         """Wait for a future; False where it is to be asked again: the lab manager began anew since
-        it had `restarts`, or it was not heard for long."""
+        it had `restarts`, or it was not heard for long, or the patience has ended."""
+        until = time.monotonic() + patience_s
         future.add_done_callback(lambda _future: self._notify())
         moved_at, marks = time.monotonic(), None
         while not future.done():
@@ -301,7 +312,7 @@ class CampaignClient:
                 self._changed.wait(LOOK_S)
             check()
             show(self._lab, self._planner)
-            if self._restarts != restarts:
+            if self._restarts != restarts or time.monotonic() > until:
                 return False
             if time.monotonic() - self._heard_at > DEAF_S:
                 # The same definition, sent again, goes on with the campaign where it is.

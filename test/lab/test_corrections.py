@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 
+from matlab_ros.lab.alerts import AlertLevel, alert_of
 from matlab_ros.lab.engine import Engine, Refused
-from matlab_ros.lab.events import ContainerReplaced, PositionLookedAt, SampleCorrected
+from matlab_ros.lab.events import (
+    ContainerReplaced,
+    FaultRaised,
+    PositionLookedAt,
+    SampleCorrected,
+)
 from matlab_ros.lab.goals import AttemptReport, SampleOutcome, TransferGoal, TransferOutcome
 from matlab_ros.lab.inputs import CorrectionAsked, PositionAsked, RestockAsked
 from matlab_ros.lab.journal import MemoryJournal
 from matlab_ros.lab.state import replay
 from matlab_ros.model.faults import FaultCode
-from matlab_ros.model.lab_words import PositionState, SampleFate, SampleState
+from matlab_ros.model.lab_words import PositionState, Resolution, SampleFate, SampleState
 from matlab_ros.nodes.table_devices import TableDevices
 from matlab_ros.nodes.table_lab import TableLab
 
@@ -127,3 +133,43 @@ def test_used_crucibles_are_clean_after_a_restock_and_lost_ones_are_not(table):
     assert [item.container_id for item in events(table, ContainerReplaced)] == used
     assert not state.containers[lost].clean
     assert all(state.containers[name].clean for name in used)
+
+
+class StuckArm(TableDevices):
+    """Fetches nothing from the dispenser."""
+
+    def outcome(self, device, goal, now_ns, end_ns):
+        outcome = super().outcome(device, goal, now_ns, end_ns)
+        if not isinstance(goal, TransferGoal) or goal.source != "dispenser/1":
+            return outcome
+        untouched = (SampleOutcome(goal.sample_id, SampleFate.UNTOUCHED),)
+        code = int(FaultCode.TRANSFER_NO_PLAN)
+        report = AttemptReport(code, "No.", now_ns, end_ns, untouched, device)
+        return TransferOutcome(report, goal.source)
+
+
+def test_the_fault_about_a_place_is_over_when_somebody_has_looked_there(
+    lab, make_plan, drawing_planner, table_world
+):
+    journal = MemoryJournal()
+    table = TableLab(Engine(lab, journal), StuckArm(table_world), drawing_planner())
+    table.journal = journal
+    table.start(make_plan())
+    raised: list[FaultRaised] = []
+    while not raised:
+        assert table.step()
+        raised = [item for item in events(table, FaultRaised) if item.positions]
+    (fault,) = raised
+    state = table.engine.state
+    assert fault.positions == ("dispenser/1",)
+    alert = alert_of(fault, state)
+    assert alert.level is AlertLevel.ERROR
+    assert "matlab-ros lab look dispenser/1" in alert.to_do
+    container = state.occupant("dispenser/1")
+    assert fault.fault_id in [item.raised.fault_id for item in state.open_faults()]
+    table.tell(PositionAsked("dispenser/1", container.container_id, "anna", "it stands there"))
+    found = state.faults[fault.fault_id]
+    assert (found.resolution, found.resolved_by) == (Resolution.RETRY, "anna")
+    assert "it stands there" in found.remark
+    entries = ((entry.ros_time_ns, entry.event) for entry in journal.read())
+    assert replay(table.engine.floor, entries) == state

@@ -15,6 +15,7 @@ from matlab_ros.lab.engine import Engine, Refused
 from matlab_ros.lab.events import (
     AttemptEnded,
     AttemptIntended,
+    CampaignStopping,
     DeadlineMissed,
     FaultRaised,
     FaultResolved,
@@ -24,9 +25,11 @@ from matlab_ros.lab.events import (
 from matlab_ros.lab.goals import HeatGoal, MeasureGoal, SampleOutcome, TransferGoal
 from matlab_ros.lab.inputs import (
     AttemptFinished,
+    CampaignSubmitted,
     CancelAsked,
     CorrectionAsked,
     FaultResolutionAsked,
+    ResumeAsked,
     Tick,
 )
 from matlab_ros.lab.journal import MemoryJournal
@@ -34,6 +37,7 @@ from matlab_ros.lab.state import replay
 from matlab_ros.lab.validate import check_campaign
 from matlab_ros.model.failure_policy import FailurePolicy
 from matlab_ros.model.faults import FaultCode
+from matlab_ros.model.lab_config import DeviceConfig, DeviceKind
 from matlab_ros.model.lab_words import (
     ExperimentState,
     Resolution,
@@ -92,15 +96,14 @@ class ScriptedDevices(TableDevices):
 def set_up(lab, make_campaign, drawing_planner, table_world) -> Callable[..., TableLab]:
     """Makes a lab in which somebody can be asked, with a policy for one step, and starts it."""
 
-    def make(
-        step: str, policy: dict[str, Any], *, asks: bool = True, start: bool = True, **changes
-    ):
+    def make(step: str, policy: dict[str, Any], *, asks: bool = True, arms: int = 1, **changes):
         data = yaml.safe_load(RECIPE.read_text())
         for item in data["steps"]:
             if item["id"] == step:
                 item["on_failure"] = policy
         recipe = Recipe.model_validate(data)
-        manned = lab.model_copy(update={"never_ask": not asks})
+        more = tuple(DeviceConfig(name=f"arm_{n}", kind=DeviceKind.ARM) for n in range(2, arms + 1))
+        manned = lab.model_copy(update={"never_ask": not asks, "devices": (*lab.devices, *more)})
         phases = frozenset({item.structure for item in lab.stock} | {"MgTiO3"})
         changes.setdefault("budget", {"experiments": 3, "max_in_flight": 3})
         changes.setdefault("planner", {"method": "random", "batch_size": 1})
@@ -109,8 +112,7 @@ def set_up(lab, make_campaign, drawing_planner, table_world) -> Callable[..., Ta
         devices = ScriptedDevices(table_world)
         table = TableLab(Engine(manned, journal), devices, drawing_planner())
         table.plan, table.devices, table.journal, table.lab = plan, devices, journal, manned
-        if start:
-            table.start(plan)
+        table.start(plan)
         return table
 
     return make
@@ -217,6 +219,43 @@ def test_where_no_other_device_is_to_be_had_the_next_remedy_follows(set_up):
             and run.experiment_id in [effect.work.experiment_id for effect in event.effects]
         ]
         assert sorted(tried) == ["furnace_1", "furnace_2"]
+
+
+def test_a_transfer_that_failed_with_an_arm_is_tried_with_another(set_up):
+    table = set_up("heat", {"retry": 0, "then": ["other_device", "abort_experiment"]}, arms=2)
+    table.devices.fails = lambda device, goal: (
+        (FaultCode.TRANSFER_NO_PLAN, SampleFate.UNTOUCHED)
+        if device == "arm" and isinstance(goal, TransferGoal) and goal.target.startswith("furnace")
+        else None
+    )
+    assert table.run().code == FaultCode.NONE
+    assert table.engine.state.count(ExperimentState.SUCCEEDED) == 3
+    excluded = {event.exclude for event in events(table, FaultResolved) if event.exclude}
+    assert excluded == {"arm"}
+    carried = [
+        (item.goal.sample_id, item.device)
+        for item in events(table, AttemptIntended)
+        if isinstance(item.goal, TransferGoal) and item.goal.target.startswith("furnace")
+    ]
+    for sample_id in {name for name, _ in carried}:
+        # Never a second time with the arm that failed, and done by the other.
+        devices = [device for name, device in carried if name == sample_id]
+        assert devices in (["arm", "arm_2"], ["arm_2"])
+    # Having carried it, the other arm is not the only one for what comes then.
+    assert not any(run.move.excluded for run in table.engine.state.experiments.values())
+    check_replay(table)
+
+
+def test_with_one_arm_alone_a_transfer_is_not_tried_elsewhere(set_up):
+    table = set_up("heat", {"retry": 0, "then": ["other_device", "abort_experiment"]})
+    table.devices.fails = lambda device, goal: (
+        (FaultCode.TRANSFER_NO_PLAN, SampleFate.UNTOUCHED)
+        if isinstance(goal, TransferGoal) and goal.target.startswith("furnace")
+        else None
+    )
+    assert table.run().code == FaultCode.NONE
+    assert table.engine.state.count(ExperimentState.FAILED) == 3
+    assert not any(event.exclude for event in events(table, FaultResolved))
 
 
 # --- asking -----------------------------------------------------------------------------------
@@ -438,6 +477,26 @@ def test_a_step_that_is_skipped_is_passed_over(set_up):
     table.run()
     run = table.engine.state.experiments["trial-e0001"]
     assert run.tasks["store"].state is TaskState.SKIPPED
+
+
+def test_after_stop_lab_nothing_new_begins_before_somebody_resumes_the_lab(set_up):
+    table = set_up("heat", {"retry": 0, "then": "stop_lab"})
+    table.devices.fails = first_time(
+        "e0001/heat/1", FaultCode.HEAT_OVER_TEMPERATURE, SampleFate.COMPROMISED
+    )
+    table.run()
+    (stopping,) = events(table, CampaignStopping)
+    assert "matlab-ros lab resume" in alert_of(stopping, table.engine.state).to_do
+    again = replace(table.plan, config=table.plan.config.model_copy(update={"name": "again"}))
+    table.replace_engine(Engine.recover(table.lab, table.journal, table.now_ns))
+    with pytest.raises(Refused, match="takes no new campaign"):
+        table.tell(CampaignSubmitted(again))
+    # Who asks for the one that ended is told its end.
+    table.tell(CampaignSubmitted(table.plan))
+    table.tell(ResumeAsked(Scope.LAB, "", "anna", "cooled down"))
+    table.tell(CampaignSubmitted(again))
+    assert table.engine.state.campaign.plan.name == "again"
+    check_replay(table)
 
 
 def test_stop_lab_brings_the_whole_campaign_to_a_safe_end(set_up):

@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from matlab_ros.lab.alerts import alert_of
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.events import AttemptIntended, FaultRaised
 from matlab_ros.lab.goals import SampleOutcome, TransferGoal, TransferOutcome
+from matlab_ros.lab.inputs import FaultResolutionAsked, PositionAsked
 from matlab_ros.lab.journal import MemoryJournal
+from matlab_ros.lab.refused import Refused
+from matlab_ros.lab.state import replay
 from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_config import DeviceConfig, DeviceKind
-from matlab_ros.model.lab_words import ExperimentState, PositionState, SampleFate
+from matlab_ros.model.lab_words import ExperimentState, PositionState, Resolution, SampleFate
 from matlab_ros.nodes.table_faults import FailingDevices
 from matlab_ros.nodes.table_lab import TableLab
 
@@ -124,26 +128,82 @@ def test_random_faults_end_no_campaign_early(lab, make_plan, drawing_planner, ta
         assert table.run().code == FaultCode.NONE, f"seed {seed}"
 
 
-def test_a_lab_that_cannot_go_on_says_where_to_look(lab, make_plan, drawing_planner, table_world):
-    class Hopeless(FailingDevices):
-        """Every transfer from the dispenser fails where it stands."""
+class Hopeless(FailingDevices):
+    """Every transfer from the dispenser fails where it stands, until somebody helps."""
 
-        def outcome(self, device, goal, now_ns, end_ns):
-            done = super().outcome(device, goal, now_ns, end_ns)
-            if isinstance(goal, TransferGoal) and goal.source == "dispenser/1":
-                self.where[goal.container_id] = goal.source
-                untouched = (SampleOutcome(goal.sample_id, SampleFate.UNTOUCHED),)
-                report = replace(
-                    done.report, code=FaultCode.TRANSFER_NO_PLAN, message="No.", samples=untouched
-                )
-                return TransferOutcome(report, goal.source)
-            return done
+    helped = False
 
-    journal = MemoryJournal()
-    table = TableLab(Engine(lab, journal), Hopeless(lab, table_world, 0, 0.0), drawing_planner())
-    table.start(make_plan())
+    def outcome(self, device, goal, now_ns, end_ns):
+        done = super().outcome(device, goal, now_ns, end_ns)
+        if isinstance(goal, TransferGoal) and goal.source == "dispenser/1" and not self.helped:
+            self.where[goal.container_id] = goal.source
+            untouched = (SampleOutcome(goal.sample_id, SampleFate.UNTOUCHED),)
+            report = replace(
+                done.report, code=FaultCode.TRANSFER_NO_PLAN, message="No.", samples=untouched
+            )
+            return TransferOutcome(report, goal.source)
+        return done
+
+
+@pytest.fixture
+def hopeless(lab, make_plan, drawing_planner, table_world):
+    """Begins a campaign in a lab that will not go on."""
+
+    def make(never_ask):
+        asking = lab.model_copy(update={"never_ask": never_ask})
+        journal = MemoryJournal()
+        devices = Hopeless(asking, table_world, 0, 0.0)
+        table = TableLab(Engine(asking, journal), devices, drawing_planner())
+        table.start(make_plan())
+        table.devices, table.journal = devices, journal
+        return table
+
+    return make
+
+
+def _standstill(table):
+    """The fault of a lab that asks because it stands still."""
+    while True:
+        for fault in table.engine.state.open_faults():
+            if fault.asked is not None and not fault.raised.experiment_id:
+                return fault
+        assert table.step()
+
+
+def test_a_lab_that_cannot_go_on_says_where_to_look(hopeless):
+    table = hopeless(never_ask=True)
     finished = table.run()
     assert finished.code == FaultCode.POSITION_UNKNOWN
     assert "dispenser/1" in finished.message
-    raised = [item.event for item in journal.read() if isinstance(item.event, FaultRaised)]
+    raised = [item.event for item in table.journal.read() if isinstance(item.event, FaultRaised)]
     assert raised[-1].fault.code is FaultCode.POSITION_UNKNOWN
+
+
+def test_a_lab_that_may_ask_waits_for_somebody_to_look_before_it_ends(hopeless):
+    table = hopeless(never_ask=False)
+    fault = _standstill(table)
+    alert = alert_of(fault.asked, table.engine.state)
+    assert "look" in alert.to_do
+    with pytest.raises(Refused, match="look at the places"):
+        table.tell(FaultResolutionAsked(fault.raised.fault_id, Resolution.RETRY, "anna"))
+    finished = table.run()
+    assert finished.code == FaultCode.POSITION_UNKNOWN
+    assert table.now_ns >= fault.asked.until_ns
+    assert fault.resolution is Resolution.ABORT_EXPERIMENT
+    assert not table.engine.state.open_faults()
+
+
+def test_a_lab_that_stood_still_goes_on_when_somebody_has_looked(hopeless):
+    table = hopeless(never_ask=False)
+    fault = _standstill(table)
+    standing = table.engine.state.occupant("dispenser/1")
+    table.devices.helped = True
+    table.devices.where[standing.container_id] = standing.home
+    table.tell(PositionAsked(standing.home, standing.container_id, "anna"))
+    table.tell(PositionAsked("dispenser/1", "", "anna"))
+    assert table.run().code == FaultCode.NONE
+    assert fault.resolution is Resolution.RETRY
+    states = [item.state for item in table.engine.state.experiments.values()]
+    assert states.count(ExperimentState.SUCCEEDED) >= 5
+    entries = ((item.ros_time_ns, item.event) for item in table.journal.read())
+    assert replay(table.engine.floor, entries) == table.engine.state

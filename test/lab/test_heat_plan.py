@@ -67,3 +67,17 @@ def test_every_sample_is_heated_once_and_no_furnace_holds_more_than_it_can(slots
         assert all(batch.size <= furnace.slots for batch in runs)
         for one, other in pairwise(runs):
             assert other.start_ns >= one.end_ns
+
+
+def test_the_run_that_cannot_be_full_starts_first_where_a_full_load_takes_hours():
+    arrivals = [Arrival(60 * number * MIN, A) for number in range(1, 10)]
+    plan = plan_heat([Furnace("f1", 4, 0)], arrivals, _outlook(["f1"], hours=6.0))
+    assert [batch.size for batch in plan] == [1, 4, 4]
+
+
+def test_those_who_may_have_to_come_again_go_first():
+    outlook = Outlook(
+        0, {A: MIN, B: MIN}, {A: frozenset({"f1"}), B: frozenset({"f1"})}, 0, 0, {B: 2 * MIN}
+    )
+    plan = plan_heat([Furnace("f1", 1, 0)], [Arrival(0, A), Arrival(0, B)], outlook)
+    assert [batch.group for batch in plan] == [B, A]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from matlab_ros.lab.commands import SendGoal
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.events import FaultRaised, LeaseExpired
 from matlab_ros.lab.goals import HeatGoal
-from matlab_ros.lab.inputs import DeviceLost, DeviceReady
+from matlab_ros.lab.inputs import AttemptListed, AttemptMissing, DeviceLost, DeviceReady, Tick
 from matlab_ros.lab.journal import MemoryJournal
 from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_words import PositionState, Resolution
@@ -73,3 +74,40 @@ def test_an_attempt_that_ends_after_all_makes_its_positions_known_again(heating)
         assert state.position_state(position) is PositionState.EMPTY
     expired = _events(table, LeaseExpired)[0]
     assert state.faults[expired.fault_id].resolution is Resolution.RETRY
+
+
+def test_an_attempt_that_its_device_does_not_list_is_sent_again_under_its_id(heating):
+    table, attempt = heating
+    commands = table.engine.handle(AttemptMissing(attempt.attempt_id), table.now_ns)
+    assert commands == [SendGoal(attempt.device, attempt.goal)]
+    assert table.engine.handle(Tick(), table.now_ns) == []
+
+
+def test_a_device_that_is_heard_and_lists_nothing_lets_the_lease_run_out(heating, lab):
+    table, attempt = heating
+    missing_ns = table.now_ns
+    table.tell(AttemptMissing(attempt.attempt_id))
+    table.tell(AttemptMissing(attempt.attempt_id))
+    while not _events(table, LeaseExpired):
+        assert table.step()
+    assert table.now_ns == missing_ns + lab.device(attempt.device).lease_min * 60e9
+    state = table.engine.state
+    for position in attempt.goal.positions:
+        assert state.position_state(position) is PositionState.UNKNOWN
+    fault = _events(table, FaultRaised)[-1].fault
+    assert fault.code is FaultCode.LEASE_EXPIRED
+    assert "did not list" in fault.message
+    # Sent again, it has its end after all.
+    assert table.run().code == FaultCode.NONE
+    assert [state.position_state(item) for item in attempt.goal.positions] == [
+        PositionState.EMPTY
+    ] * len(attempt.goal.positions)
+
+
+def test_an_attempt_that_is_listed_again_keeps_its_lease(heating):
+    table, attempt = heating
+    table.tell(AttemptMissing(attempt.attempt_id))
+    table.tell(AttemptListed(attempt.attempt_id))
+    while attempt.attempt_id in table.engine.state.attempts:
+        assert table.step()
+    assert not _events(table, LeaseExpired)

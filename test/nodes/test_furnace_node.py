@@ -30,7 +30,7 @@ from matlab_ros.model.faults import FaultCode
 from matlab_ros.nodes.device_node import LATCHED
 from matlab_ros.nodes.furnace import FurnaceNode, dwell_minutes
 from matlab_ros.nodes.ros_time import to_msg, to_ns
-from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216
+from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216, ProgramFate
 from matlab_ros.virtual.instruments.wire import PseudoTerminal
 from matlab_ros.virtual.stepping import AttemptView, LabView, next_moment
 from matlab_ros_interfaces.action import Heat
@@ -468,6 +468,25 @@ def test_a_node_that_ended_in_mid_heat_brings_the_program_to_its_end_when_it_is_
     times_s, felt_c = furnace.controller.true_trace(BEGAN_S, furnace.now_ns * 1e-9)
     hot_s = np.diff(times_s)[felt_c[1:] > 590].sum()
     assert math.isclose(hot_s, 3600, abs_tol=900)
+
+
+def test_a_failure_that_was_found_before_the_node_ended_is_told_by_the_next(
+    furnace_process: Furnace,
+) -> None:
+    furnace = furnace_process
+    furnace.controller.next_program = ProgramFate.STALLS
+    # Long after the program's planned end, and long before the furnace is cold.
+    furnace.hold_at(4.0)
+    furnace.send()
+    furnace.wait_until_held()
+    furnace.wait_for(lambda state: "cooling" in state.attempts[0].step)
+    furnace.die_and_begin_anew(signal.SIGKILL)
+    furnace.release()
+    answer = furnace.heat()
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.error_code == FaultCode.HEAT_PROFILE_NOT_FOLLOWED
+    assert {item.outcome for item in answer.result.report.samples} == {SampleOutcome.COMPROMISED}
+    assert furnace.controller.crucible_c < UNLOAD_BELOW_C + 5
 
 
 TRACES = st.lists(

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 import yaml
 
+from matlab_ros import cli
 from matlab_ros.lab.events import (
     AttemptIntended,
+    ContainerReplaced,
     EmergencyStopEngaged,
     EmergencyStopReleased,
     FaultResolved,
@@ -21,6 +24,7 @@ from matlab_ros.lab.events import (
     Resumed,
 )
 from matlab_ros.model.lab_words import ExperimentState, Resolution
+from matlab_ros.nodes.launching import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND_S = 120.0
@@ -67,6 +71,24 @@ def operate(campaign: Any, *words: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def shift(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Gives commands of ``matlab-ros lab`` in this process: many take no longer than a few."""
+
+    def say(campaign: Any, *words: str) -> tuple[int, str]:
+        for name, value in {**campaign.graph, "COLUMNS": "200"}.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        wait = () if "--wait" in words else ("--wait", "60")
+        code = cli.main(["lab", *words, *wait])
+        told = capsys.readouterr()
+        return code, " ".join((told.out + told.err).split())
+
+    return say
 
 
 def own_share(folder: Path) -> Path:
@@ -182,3 +204,71 @@ def test_pause_and_emergency_stop_are_obeyed_and_outlive_the_lab_manager(
     assert not state.attempts
     assert not state.estopped
     assert campaign.remaining() == {}
+
+
+def test_a_shift_of_an_operator(
+    start: Callable[..., Any], look_at: Callable[[Any], Any], shift: Callable[..., tuple[int, str]]
+) -> None:
+    campaign = start("--speed", "3000")
+    onlooker = look_at(campaign)
+    onlooker.wait_for_work("furnace_1", "heat")
+    # The commands join the graph from this very process.
+    onlooker.close()
+    first = "steep-e0001"
+
+    def say(*words: str) -> tuple[int, str]:
+        return shift(campaign, *words)
+
+    def done(*words: str) -> str:
+        code, text = say(*words)
+        assert code == 0, text
+        return text
+
+    def refused(*words: str) -> str:
+        code, text = say(*words)
+        assert code == 1, text
+        return text
+
+    assert "crucible-01" in done("locate", f"{first}-s1")
+    assert "No sample 'nobody'" in refused("locate", "nobody")
+    assert "'nobody'; campaign: steep" in refused("pause", "nobody")
+    assert "no position 'shelf/9'" in refused("look", "shelf/9")
+    assert "known to stand at rack/9" in refused("look", "rack/9")
+    assert "no container 'beaker'" in refused("restock", "beaker")
+    assert "is in use by steep-e0001" in refused("restock", "crucible-01")
+    assert "No sample 'nobody'" in refused("correct", "nobody", "rack/1")
+    assert "No fault 'fault-0999'" in refused("resolve", "fault-0999", "retry")
+    assert "No fault is open" in done("faults")
+
+    assert "is paused" in done("pause", first, "--operator", "anna")
+    assert "paused before" in done("pause", first, "--operator", "anna")
+    assert f"matlab-ros lab resume {first}" in done("status")
+    assert f"The lab is not paused; paused: {first}" in refused("resume")
+    assert "goes on" in done("resume", first, "--operator", "anna")
+
+    assert "safe and put away" in done("cancel", first, "--operator", "anna", "--reason", "wrong")
+    assert "not under way any more: canceled" in refused("cancel", first)
+    assert "1 container is clean" in done("restock", "crucible-01", "--operator", "anna")
+    assert "safe and put away" in done("cancel", "steep", "--operator", "anna")
+    assert campaign.end() == 1, campaign.told()
+    assert "cancelled by anna" in campaign.told()
+    noted = [event.operator for kind in (Paused, Resumed) for event in campaign.events(kind)]
+    assert noted == ["anna", "anna"]
+    (replaced,) = campaign.events(ContainerReplaced)
+    assert (replaced.container_id, replaced.operator) == ("crucible-01", "anna")
+    state = campaign.state()
+    assert all(item.position == item.home for item in state.containers.values())
+    assert campaign.remaining() == {}
+
+
+def test_without_a_lab_a_command_says_so(shift: Callable[..., tuple[int, str]]) -> None:
+    class Nowhere:
+        graph: ClassVar[dict[str, str]] = {
+            "ZENOH_CONFIG_OVERRIDE": f'connect/endpoints=["tcp/127.0.0.1:{free_port()}"]',
+            "ROS_DOMAIN_ID": "99",
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        }
+
+    code, text = shift(Nowhere, "status", "--wait", "1")
+    assert code == 1
+    assert "No lab manager is to be found" in text
