@@ -167,7 +167,8 @@ def _filling(ways: Sequence[Sequence[Visit]], floor: Floor, carry_s: float, arms
     - Runs: at least ceil(n_g / r) of each profile g leave S positions empty. First and last runs
       leave U = 2 F r - sum(b) - sum(l) empty; where U > S there are ceil((U - S) / r) runs more,
       none shorter than the shortest. That needs each furnace to have two runs or more. If j of
-      them have one or none, the other F - j have all the work but j of the longest runs.
+      them have one or none, the other F - j have all the work but j of the longest runs. Not all
+      can have one or none, since nothing is said where there are not more runs than furnaces.
     - All carrying but into the first runs and out of the last: 2 n - sum(b) - sum(l) times.
 
     The least of the sum over all sizes and j, divided by the furnaces, is in no schedule undercut.
@@ -185,6 +186,8 @@ def _filling(ways: Sequence[Sequence[Visit]], floor: Floor, carry_s: float, arms
     change_s = 2 * carry_s if arms == 1 else carry_s
     counts = Counter((item.group, item.work_s) for item in heats)
     runs = {key: math.ceil(count / slots) for key, count in counts.items()}
+    if sum(runs.values()) <= furnaces:
+        return Bound(0.0, name)
     work_s = sum(seconds * runs[group, seconds] for group, seconds in runs)
     empty = slots * sum(runs.values()) - len(heats)
     shortest_s, longest_s = min(item.work_s for item in heats), max(item.work_s for item in heats)

@@ -332,6 +332,41 @@ def test_a_restarted_lab_manager_goes_on_and_repeats_nothing(graph, plan):
     assert len(devices["dispenser"].done) == 6
 
 
+def test_an_attempt_that_its_device_does_not_list_is_sent_again_and_done_once(
+    graph, plan, monkeypatch
+):
+    devices = graph.add_devices()
+    graph.add(QuickPlanner())
+    dispenser = devices["dispenser"]
+    sent = []
+    execute, publish = dispenser._execute, dispenser._publish_state
+
+    def hear(handle, *rest):
+        sent.append(handle.request.attempt_id)
+        return execute(handle, *rest)
+
+    def hide():
+        under_way, dispenser._under_way = dispenser._under_way, {}
+        publish()
+        dispenser._under_way = under_way
+
+    monkeypatch.setattr(dispenser, "_execute", hear)
+    graph.add(LabManagerNode())
+    dispenser.gate.clear()
+    handle = graph.start(plan)
+    graph.wait_for(lambda state: "dispenser" in state.attempt_devices)
+    with dispenser._device_lock:
+        monkeypatch.setattr(dispenser, "_publish_state", hide)
+    graph.wait_for(lambda state: len(sent) > 1)
+    assert sent[0] == sent[1]
+    with dispenser._device_lock:
+        monkeypatch.setattr(dispenser, "_publish_state", publish)
+    dispenser.gate.set()
+    answer = graph.end(handle)
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert len(dispenser.done) == len(set(dispenser.done)) == 6
+
+
 def test_a_campaign_can_be_cancelled_and_samples_found(graph, plan):
     devices = graph.add_devices()
     graph.add(QuickPlanner())

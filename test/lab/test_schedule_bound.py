@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from itertools import permutations, product
@@ -85,6 +86,20 @@ def test_no_schedule_is_below_the_bound(furnaces, heats_s, dose_s, pattern_s):
     lab = grown(crucibles=10, furnaces=furnaces, slots=2)
     bound = lower_bound(_ways(dose_s, heats_s, pattern_s), lab, CARRY_S)
     assert bound.makespan_s <= _shortest(dose_s, heats_s, pattern_s, furnaces, 2) + 1e-9
+
+
+def test_no_schedule_of_a_lab_that_is_drawn_is_below_the_bound():
+    chance = random.Random(1)
+    for _ in range(60):
+        furnaces, slots = chance.choice([1, 2]), chance.choice([1, 2, 3])
+        heats_s = tuple(
+            chance.choice([2.0, 5.0, 9.0, 15.0]) for _ in range(chance.choice([2, 3, 4]))
+        )
+        dose_s, pattern_s = chance.choice([1.0, 2.0, 4.0]), chance.choice([1.0, 3.0, 6.0])
+        lab = grown(crucibles=10, furnaces=furnaces, slots=slots)
+        bound = lower_bound(_ways(dose_s, heats_s, pattern_s), lab, CARRY_S)
+        best_s = _shortest(dose_s, heats_s, pattern_s, furnaces, slots)
+        assert bound.makespan_s <= best_s + 1e-9, (furnaces, slots, heats_s, dose_s, pattern_s)
 
 
 def test_the_bound_is_reached_where_one_furnace_does_everything():
