@@ -45,7 +45,7 @@ def write_report(path: Path, records: Sequence[Record], seed: int) -> None:
         f"{sum(record.wall_s for record in records) / 60:.0f} min of wall time.",
         "",
         f"Python {platform.python_version()}, {packages}; {platform.machine()}, "
-        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end.",
+        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} when this was written.",
         "",
         f"**{len(violations)} violations**: what {sum(record.facts for record in records)} entries "
         f"of the instruments' own logs say agrees with {sum(record.events for record in records)} "
