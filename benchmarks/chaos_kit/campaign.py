@@ -190,7 +190,6 @@ class ChaosCampaign:
         self._misfortunes = misfortunes
         self._number = 0
         self._lab = load_lab(config_file("labs", "virtual_lab"))
-        self._sizes: dict[Path, int] = {}
 
     @property
     def path(self) -> Path:

@@ -61,9 +61,3 @@ class FailurePolicy(RetryPolicy):
                 "then asks before it tries another device; expected other_device first"
             )
         return self
-
-    @property
-    def final(self) -> Remedy:
-        """What ends the matter when nothing else is possible."""
-        last = self.then[-1]
-        return last if last.ends else Remedy.ABORT_EXPERIMENT

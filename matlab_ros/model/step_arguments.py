@@ -12,7 +12,6 @@ from matlab_ros.model.expressions import (
     ExpressionError,
     Kind,
     Node,
-    Parameter,
     Round,
     StepValue,
     parse,
@@ -298,8 +297,3 @@ def _problem(error: ValidationError, model: type[Arguments], action: str) -> Arg
 def uses_round(nodes: Iterator[Node] | tuple[Node, ...]) -> bool:
     """Whether one of the expressions depends on the loop's round."""
     return any(isinstance(part, Round) for node in nodes for part in walk(node))
-
-
-def parameter_of(node: Node) -> str | None:
-    """Name of the parameter that an expression is, if it is nothing else."""
-    return node.name if isinstance(node, Parameter) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, TimeoutError
@@ -188,10 +189,17 @@ class LabManagerNode(Node):
             self._work()
         except ExternalShutdownException:
             pass
-        except Exception:
-            # Publishing fails in a graph that was left meanwhile.
+        except Exception as error:
+            # Publishing fails in a graph that was left meanwhile. Anything else is a mistake of
+            # ours: a process that lives on without this thread would be a silent lab.
             if self.context.ok():
-                raise
+                self.get_logger().fatal(traceback.format_exc())
+                self._fail(
+                    LabError(
+                        f"The lab manager ends after an unexpected {type(error).__name__}: "
+                        f"{error}; the journal is taken up when it is started again."
+                    )
+                )
         finally:
             # Nobody is to wait for answers of a thread that has ended.
             self.is_ending = True
@@ -223,7 +231,7 @@ class LabManagerNode(Node):
             self.tell(Tick())
 
     def _fail(self, error: LabError) -> None:
-        """Stop for good: without its journal the lab manager must not move anything."""
+        """End the process: what is not in the journal must not move anything."""
         self.get_logger().fatal(str(error))
         self.failure = error
         self.is_ending = True
@@ -391,5 +399,16 @@ class LabManagerNode(Node):
 
 
 def main() -> int:
-    """Run the lab manager."""
-    return run_node(LabManagerNode, threads=12)
+    """Run the lab manager.
+
+    Returns:
+        Exit code: that of `run_node`; 1 where it had to end by itself.
+    """
+    managers: list[LabManagerNode] = []
+
+    def make() -> LabManagerNode:
+        managers.append(LabManagerNode())
+        return managers[0]
+
+    code = run_node(make, threads=12)
+    return code or int(any(manager.failure is not None for manager in managers))

@@ -8,6 +8,8 @@ import os
 import queue
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -365,6 +367,39 @@ def test_an_attempt_that_its_device_does_not_list_is_sent_again_and_done_once(
     answer = graph.end(handle)
     assert answer.status == GoalStatus.STATUS_SUCCEEDED
     assert len(dispenser.done) == len(set(dispenser.done)) == 6
+
+
+MISTAKE = """
+import sys
+from matlab_ros.nodes import hook
+hook.install()
+from matlab_ros.lab.engine import Engine
+from matlab_ros.nodes.lab_manager import main
+
+def wrong(self):
+    raise ZeroDivisionError("a mistake")
+
+Engine.next_wakeup = wrong
+sys.exit(main())
+"""
+
+
+def test_a_mistake_in_the_engine_ends_the_process_instead_of_leaving_a_silent_lab(wire, tmp_path):
+    parameters = {
+        "lab_file": LAB_FILE,
+        "recipes_dir": REPOSITORY / "config/recipes",
+        "structures_dir": REPOSITORY / "config/structures",
+        "journal_url": f"sqlite:///{tmp_path / 'journal.sqlite'}",
+    }
+    words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    ended = subprocess.run(
+        [sys.executable, "-c", MISTAKE, "--ros-args", *words],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "unexpected ZeroDivisionError: a mistake" in ended.stdout + ended.stderr
 
 
 def test_a_campaign_can_be_cancelled_and_samples_found(graph, plan):
