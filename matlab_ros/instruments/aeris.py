@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from matlab_ros.instruments.transport import Deadline, Transport
@@ -15,6 +16,10 @@ from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 
 MAX_REPLY_BYTES = 4096
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
+_FATAL = re.compile(
+    "|".join(f"{'fatal'[:k]}.{{0,2}}{'fatal'[k + 1 :]}" for k in range(5)), re.I | re.S
+)
+"""The word of a refusal, or what one damaged byte may have made of it."""
 _END_OF_FILE = b"</xrdMeasurements>"
 
 _Stamp = tuple[int, int, int]
@@ -64,7 +69,10 @@ class Aeris:
         Raises:
             DeviceError: no contact, or an answer that makes no sense.
         """
-        return self._field("@STATUS_REQUEST@SYSTEM@END", "SYSTEM") == "remote"
+        value = self._field("@STATUS_REQUEST@SYSTEM@END", "SYSTEM")
+        if value not in ("remote", "local"):
+            raise self._error(FaultCode.PROTOCOL_ERROR, f"SYSTEM has the value {value!r}")
+        return value == "remote"
 
     def is_occupied(self, slot: int) -> bool:
         """Whether its sensor sees a sample in a slot.
@@ -88,6 +96,7 @@ class Aeris:
         self._order(
             f"@SAMPLE@ADD@APPLICATION={program}@SAMPLE_ID={sample_id}@AT=0,{int(slot)}@END",
             f"adding sample {sample_id}",
+            (sample_id, program),
         )
 
     def start_measurement(self, sample_id: str, program: str) -> None:
@@ -109,6 +118,7 @@ class Aeris:
         self._order(
             f"@SAMPLE@MEASURE@SAMPLE_ID={sample_id}@APPLICATION={program}@END",
             f"measuring sample {sample_id} with {program}",
+            (sample_id, program),
         )
 
     def remove_sample(self, sample_id: str) -> None:
@@ -118,7 +128,11 @@ class Aeris:
             DeviceError: MEASURE_DEVICE_FAILED (refused), INVALID_GOAL, or no contact.
         """
         self._require_words(sample_id)
-        self._order(f"@SAMPLE@REMOVE@SAMPLE_ID={sample_id}@END", f"removing sample {sample_id}")
+        self._order(
+            f"@SAMPLE@REMOVE@SAMPLE_ID={sample_id}@END",
+            f"removing sample {sample_id}",
+            (sample_id,),
+        )
 
     def result_path(self, sample_id: str) -> Path | None:
         """The sample's result, once it is there in full.
@@ -161,9 +175,10 @@ class Aeris:
             raise self._error(FaultCode.PROTOCOL_ERROR, f"no {key} in the reply {reply[:120]!r}")
         return value
 
-    def _order(self, message: str, what: str) -> None:
+    def _order(self, message: str, what: str, names: Sequence[str]) -> None:
+        """Give an order; `names` are those in it, which a reply may repeat."""
         reply = self._query(message)
-        if "fatal" in reply.lower():
+        if is_refusal(reply, names):
             raise self._error(FaultCode.MEASURE_DEVICE_FAILED, f"{what}: refused with {reply!r}")
 
     def _query(self, message: str) -> str:
@@ -207,6 +222,18 @@ def parse_field(reply: str, key: str) -> str | None:
         if equals and name.strip() == key:
             return value.strip()
     return None
+
+
+def is_refusal(reply: str, names: Sequence[str] = ()) -> bool:
+    """Whether a reply says "fatal", or a word that one damaged byte may have made of it.
+
+    Args:
+        reply: of the diffractometer.
+        names: that it may repeat, and that say nothing.
+    """
+    for name in sorted(names, key=len, reverse=True):
+        reply = reply.replace(name, " ")
+    return _FATAL.search(reply) is not None
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -1,6 +1,8 @@
 """Mettler Toledo balance with Quantos dosing unit: one line of text commands for both.
 
-Source: Quantos Command Set 30348483A and the MT-SICS manual, levels 0 and 1.
+Source: Quantos Command Set 30348483A and the MT-SICS manual, levels 0 and 1. The line has no
+checksum: masses and states count when several readings agree. Settings cannot be read back: a dose
+whose target was damaged on its way is found by weighing it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from matlab_ros.instruments.agreement import agreed
 from matlab_ros.instruments.mt_sics import Weight, WeightState, parse_weight
 from matlab_ros.instruments.quantos_codes import HeadData, parse_head_data
 from matlab_ros.instruments.quantos_line import (
@@ -28,6 +31,8 @@ __all__ = ["DoorState", "DoseRequest", "Job", "JobState", "JobStatus", "QuantosB
 MIN_TARGET_MG, MAX_TARGET_MG = 0.10, 250000.00
 MIN_TOLERANCE_PERCENT, MAX_TOLERANCE_PERCENT = 0.1, 40.0
 MAX_ID_CHARACTERS = 20
+_AGREE_WITHIN = 4
+"""Deadlines of one answer, after which no further reading is begun."""
 
 _VALUE = re.compile(r"(QRD \d{1,4} \d{1,4} \d{1,4}) (\d{1,3}) A")
 
@@ -67,6 +72,7 @@ class QuantosBalance:
 
     def __init__(self, transport: Transport, *, deadline_s: float = 0.5) -> None:
         self._line = QuantosLine(transport, deadline_s)
+        self._deadline_s = deadline_s
 
     @property
     def name(self) -> str:
@@ -95,6 +101,7 @@ class QuantosBalance:
 
     def weigh(self) -> Weight:
         """The weight now (SI): stable, dynamic, or why there is none. Never waits for stability.
+        One reading, to look at: what counts comes from `stable_mass_mg`.
 
         Raises:
             DeviceError: nobody answers, or not in MT-SICS.
@@ -102,15 +109,23 @@ class QuantosBalance:
         return self._weight("SI", "weighing")
 
     def stable_mass_mg(self) -> float:
-        """The mass now, net of the tare, if it is stable.
+        """The mass now, net of the tare, if it is stable: several readings agree.
 
         Raises:
-            DeviceError: DISPENSE_UNSTABLE_BALANCE where it is not (ask again later), or no contact.
+            DeviceError: DISPENSE_UNSTABLE_BALANCE where it is not (ask again later),
+                PROTOCOL_ERROR (readings do not agree), or no contact.
         """
-        weight = self.weigh()
-        if not weight.stable:
-            raise self._no_weight(weight)
-        return weight.mass_mg
+
+        def reading() -> float:
+            weight = self.weigh()
+            if not weight.stable:
+                raise self._no_weight(weight)
+            return weight.mass_mg
+
+        with self._line.lock:
+            return agreed(
+                reading, who=self.name, what="the weight", within_s=_AGREE_WITHIN * self._deadline_s
+            )
 
     def tare(self) -> None:
         """Make the present load zero. Only a stable load is tared.
@@ -300,12 +315,17 @@ class QuantosBalance:
             value = _VALUE.fullmatch(heard)
             return (value is not None and value[1] == command) or is_answer_to(heard, command)
 
-        with self._line.lock:
+        def reading() -> int:
             line = self._line.ask(command, what, is_reply)
-        value = _VALUE.fullmatch(line)
-        if value is None:
-            raise self._refusal(what, line)
-        return int(value[2])
+            value = _VALUE.fullmatch(line)
+            if value is None:
+                raise self._refusal(what, line)
+            return int(value[2])
+
+        with self._line.lock:
+            return agreed(
+                reading, who=self.name, what=command, within_s=_AGREE_WITHIN * self._deadline_s
+            )
 
     def _dataset(self, command: str, what: str) -> HeadData:
         """What the XML between ``<command> B`` and ``<command> A`` says."""
@@ -313,13 +333,24 @@ class QuantosBalance:
         def is_reply(heard: str) -> bool:
             return is_answer_to(heard, command)
 
-        with self._line.lock:
+        def reading() -> str:
             line = self._line.ask(command, what, is_reply)
             if line != f"{command} B":
                 raise self._refusal(what, line)
             text, line = self._line.text_until(is_reply, what)
-        if line != f"{command} A":
-            raise self._refusal(what, line)
+            if line != f"{command} A":
+                raise self._refusal(what, line)
+            return text
+
+        with self._line.lock:
+            text = agreed(
+                reading,
+                who=self.name,
+                what=command,
+                within_s=_AGREE_WITHIN * self._deadline_s,
+                # A few hundred characters: two of them alike are enough.
+                times=2,
+            )
         return parse_head_data(text, self.name)
 
     def _refusal(self, what: str, line: str) -> DeviceError:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from matlab_ros.instruments.mt_sics import LineReader
+from matlab_ros.instruments.line_reader import LineReader
 from matlab_ros.instruments.quantos_codes import quantos_fault
 from matlab_ros.instruments.transport import Deadline, Transport
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode

@@ -6,54 +6,38 @@ gripper_shaker). It shakes until it is stopped, so whoever starts it minds the t
 
 from __future__ import annotations
 
-import http.client
-import json
-from enum import Enum
-
-from matlab_ros.model.faults import DeviceError, Fault, FaultCode
-
-MAX_REPLY_BYTES = 4096
-
-
-class ShakerState(Enum):
-    """What the motor does; the words of the firmware."""
-
-    RUNNING = "RUNNING"
-    STOPPED = "STOPPED"
+from matlab_ros.instruments.http_json import HttpJson
+from matlab_ros.instruments.mixing import MixerState
+from matlab_ros.instruments.transport import Transport
 
 
 class Shaker:
-    """Driver of the shaker. Each call is one short exchange.
+    """Driver of the shaker: a `Mixer`. Each call is one or two short exchanges.
 
     Args:
-        host: of the Arduino.
-        port: of its HTTP server.
-        deadline_s: steady seconds for connecting, and again for the answer.
+        transport: a TCP transport to the Arduino's web server.
+        deadline_s: steady seconds for one exchange.
     """
 
-    def __init__(self, host: str, port: int = 80, *, deadline_s: float = 2.0) -> None:
-        self._host = host
-        self._port = port
-        self._deadline_s = deadline_s
+    def __init__(self, transport: Transport, *, deadline_s: float = 2.0) -> None:
+        self._server = HttpJson(transport, "shaker", deadline_s=deadline_s)
 
     @property
     def name(self) -> str:
         """Its address, for people."""
-        return f"shaker at {self._host}:{self._port}"
+        return self._server.name
 
-    def read_state(self) -> ShakerState:
+    def close(self) -> None:
+        """Give the wire back. The motor goes on with what it does."""
+        self._server.close()
+
+    def read_state(self) -> MixerState:
         """What the motor does.
 
         Raises:
             DeviceError: no contact, or an answer that makes no sense.
         """
-        reply = self._get("/state")
-        try:
-            return ShakerState(reply.get("state"))
-        except ValueError:
-            raise self._error(
-                FaultCode.PROTOCOL_ERROR, f"says its state is {reply.get('state')!r}"
-            ) from None
+        return self._server.state(MixerState)
 
     def start(self) -> None:
         """Begin to shake, and see that it does.
@@ -61,8 +45,7 @@ class Shaker:
         Raises:
             DeviceError: no contact, or the motor does not run.
         """
-        self._get("/start")
-        self._require(ShakerState.RUNNING)
+        self._server.order("/start", MixerState.RUNNING, self.read_state)
 
     def stop(self) -> None:
         """Stop shaking, and see that it did. Safe to repeat.
@@ -70,34 +53,4 @@ class Shaker:
         Raises:
             DeviceError: no contact, or the motor still runs.
         """
-        self._get("/stop")
-        self._require(ShakerState.STOPPED)
-
-    def _require(self, wanted: ShakerState) -> None:
-        state = self.read_state()
-        if state is not wanted:
-            raise self._error(
-                FaultCode.PROTOCOL_ERROR, f"was told {wanted.value} and is {state.value}"
-            )
-
-    def _get(self, path: str) -> dict[str, object]:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._deadline_s)
-        try:
-            connection.request("GET", path)
-            body = connection.getresponse().read(MAX_REPLY_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._error(
-                FaultCode.DEVICE_UNREACHABLE, f"does not answer ({type(error).__name__}: {error})"
-            ) from error
-        finally:
-            connection.close()
-        try:
-            reply = json.loads(body)
-        except ValueError:
-            reply = None
-        if not isinstance(reply, dict):
-            raise self._error(FaultCode.PROTOCOL_ERROR, f"answered {body[:80]!r} to {path}")
-        return reply
-
-    def _error(self, code: FaultCode, problem: str) -> DeviceError:
-        return DeviceError(Fault.of(code, f"{self.name} {problem}."))
+        self._server.order("/stop", MixerState.STOPPED, self.read_state)

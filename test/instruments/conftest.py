@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pymodbus.server import ModbusSerialServer
+from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from matlab_ros.instruments.transport import open_transport
@@ -81,48 +81,84 @@ class Bridge:
             os.close(descriptor)
 
 
+class Peer:
+    """pymodbus's own server with a table of registers, in a thread of its own."""
+
+    def __init__(self, make: Callable[[SimDevice], ModbusBaseServer], device: SimDevice) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._listening = threading.Event()
+        self.address: tuple[str, int] | None = None
+
+        async def run() -> None:
+            server = make(device)
+            await server.serve_forever(background=True)
+            sockets = getattr(server.transport, "sockets", ())
+            if sockets:
+                self.address = sockets[0].getsockname()
+            self._listening.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await server.serving
+            await server.shutdown()
+
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=(run(),), daemon=True
+        )
+        self._thread.start()
+        assert self._listening.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        def cancel() -> None:
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+        self._thread.join(PATIENCE_S)
+
+
+def table(registers: dict[int, int], unit: int) -> SimDevice:
+    """A device that holds these registers and no others."""
+    return SimDevice(
+        id=unit,
+        simdata=[
+            SimData(address, values=value, datatype=DataType.REGISTERS)
+            for address, value in sorted(registers.items())
+        ],
+    )
+
+
 @pytest.fixture
 def pymodbus_peer() -> Iterator[Callable[..., str]]:
     """Serves registers by pymodbus's own server; gives the path of the serial device to it."""
     closers: list[Callable[[], None]] = []
 
-    def serve(registers: dict[int, int], unit: int = 1, on_write: object = None) -> str:
+    def serve(registers: dict[int, int], unit: int = 1) -> str:
         bridge = Bridge()
-        loop = asyncio.new_event_loop()
-        listening = threading.Event()
-        device = SimDevice(
-            id=unit,
-            simdata=[
-                SimData(address, values=value, datatype=DataType.REGISTERS)
-                for address, value in sorted(registers.items())
-            ],
-            action=on_write,  # type: ignore[arg-type]
+        peer = Peer(
+            lambda device: ModbusSerialServer(device, port=bridge.ends[1], baudrate=115200),
+            table(registers, unit),
         )
-
-        async def run() -> None:
-            server = ModbusSerialServer(device, port=bridge.ends[1], baudrate=115200)
-            await server.serve_forever(background=True)
-            listening.set()
-            with contextlib.suppress(asyncio.CancelledError):
-                await server.serving
-            await server.shutdown()
-
-        thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
-        thread.start()
-        assert listening.wait(PATIENCE_S)
-
-        def close() -> None:
-            def cancel() -> None:
-                for task in asyncio.all_tasks(loop):
-                    task.cancel()
-
-            loop.call_soon_threadsafe(cancel)
-            thread.join(PATIENCE_S)
-            bridge.close()
-
-        closers.append(close)
+        closers.extend((peer.close, bridge.close))
         return bridge.ends[0]
 
     yield serve
     for close in closers:
         close()
+
+
+@pytest.fixture
+def pymodbus_tcp_peer() -> Iterator[Callable[..., int]]:
+    """Serves registers by pymodbus's own server; gives the TCP port to it."""
+    peers: list[Peer] = []
+
+    def serve(registers: dict[int, int], unit: int = 1) -> int:
+        peer = Peer(
+            lambda device: ModbusTcpServer(device, address=("127.0.0.1", 0)),
+            table(registers, unit),
+        )
+        peers.append(peer)
+        assert peer.address is not None
+        return peer.address[1]
+
+    yield serve
+    for peer in peers:
+        peer.close()

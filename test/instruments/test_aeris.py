@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matlab_ros.instruments.aeris import Aeris, parse_field
+from matlab_ros.instruments.aeris import Aeris, is_refusal, parse_field
 from matlab_ros.instruments.transport import open_transport
 from matlab_ros.model.faults import DeviceError, FaultCode
 from matlab_ros.virtual.instruments.aeris import AerisDiffractometer
@@ -78,7 +78,7 @@ def test_a_sample_is_measured_and_its_file_found(aeris, station) -> None:
     aeris.start_measurement("trial-e0001-s1", PROGRAM)
     assert not aeris.is_ready()
     assert aeris.result_path("trial-e0001-s1") is None
-    assert station.finish() == 20 + 480 + 20
+    assert station.finish() == 20 + 487 + 20
     assert aeris.is_ready()
     path = aeris.result_path("trial-e0001-s1")
     assert path is not None
@@ -224,3 +224,14 @@ def test_the_emulator_survives_random_messages(tmp_path_factory, message: bytes)
     reply = device.answer(b"@" + message + b"@END")
     assert reply is not None
     assert reply.endswith(b"@END")
+
+
+@pytest.mark.parametrize("reply", ["@ERROR=fatal@END", "fAtal", "ftal", "faatal", "f\x81tal"])
+def test_a_refusal_with_one_damaged_byte_is_one(reply: str) -> None:
+    assert is_refusal(reply)
+
+
+def test_a_name_is_no_refusal() -> None:
+    reply = "@SAMPLE@ADDED@SAMPLE_ID=catalyst-fatal-1@END"
+    assert not is_refusal(reply, ("catalyst-fatal-1", "10-100_8-minutes"))
+    assert not is_refusal("@SAMPLE@ADDED@SAMPLE_ID=s-1@END", ("s-1",))

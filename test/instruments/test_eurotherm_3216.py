@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matlab_ros.instruments.eurotherm_3216 import (
-    MAX_SEGMENTS,
     Eurotherm3216,
-    ProgramState,
 )
+from matlab_ros.instruments.heat_controller import ProgramState
 from matlab_ros.instruments.heat_program import HeatSegment, check_program, program_duration_min
 from matlab_ros.instruments.modbus import ModbusMaster
 from matlab_ros.model.faults import DeviceError, FaultCode, Severity
@@ -148,10 +147,10 @@ def test_program_outside_the_limits_is_refused_and_nothing_written(
 
 
 def test_too_many_or_no_segments_are_refused(furnace) -> None:
-    many = [HeatSegment(500, 5, 1)] * (MAX_SEGMENTS + 1)
+    many = [HeatSegment(500, 5, 1)] * (Eurotherm3216.segments + 1)
     assert fault_of(furnace.write_program, many) is FaultCode.HEAT_OUT_OF_RANGE
     assert fault_of(furnace.write_program, []) is FaultCode.HEAT_OUT_OF_RANGE
-    furnace.write_program(many[:MAX_SEGMENTS])
+    furnace.write_program(many[: Eurotherm3216.segments])
 
 
 def test_the_controllers_own_limit_counts_where_it_is_stricter(plug, transport_to) -> None:
@@ -238,8 +237,8 @@ def test_locked_controller_is_a_refusal(furnace, controller) -> None:
 
 
 def test_controller_that_forgets_is_noticed(furnace, controller) -> None:
-    write = controller._slave._write
-    controller._slave._write = lambda address, values: (
+    write = controller._slave.registers.write
+    controller._slave.registers.write = lambda address, values: (
         None if address == 1280 else write(address, values)
     )
     with pytest.raises(DeviceError, match="another program"):
@@ -273,7 +272,7 @@ def test_speaks_with_pymodbus_server(pymodbus_peer, transport_to) -> None:
     furnace = Eurotherm3216(master, LIMITS)
     status = furnace.read_status()
     assert (status.reading.measured_c, status.reading.setpoint_c) == (850.3, 850.0)
-    assert (status.reading.output_percent, status.elapsed_min, status.segment) == (42.5, 17, 2)
+    assert (status.reading.output_percent, status.elapsed_min, status.segment) == (42.5, 17, 0)
     assert furnace.write_program(PROGRAM) == PROGRAM
     assert master.read(1280, 6) == (30, 6000, 100, 120, 9000, 50)
     assert (master.read(321), master.read(328), master.read(531)) == ((0,), (3,), (0,))

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matlab_ros.instruments.mt_sics import LineReader, WeightState, parse_weight
+from matlab_ros.instruments.line_reader import LineReader
+from matlab_ros.instruments.mt_sics import WeightState, parse_weight
 from matlab_ros.instruments.quantos import DoorState, DoseRequest, QuantosBalance
 from matlab_ros.instruments.quantos_codes import QuantosCode, parse_head_data, quantos_fault
 from matlab_ros.instruments.quantos_line import Job, JobState, parse_answer

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from matlab_ros.instruments.shaker import Shaker, ShakerState
+from matlab_ros.instruments.mixing import MixerState
+from matlab_ros.instruments.shaker import Shaker
+from matlab_ros.instruments.transport import TcpTransport
 from matlab_ros.model.faults import DeviceError, FaultCode
 from matlab_ros.virtual.instruments.shaker import CrucibleShaker
 from matlab_ros.virtual.instruments.wire import LoopbackServer
@@ -18,7 +20,7 @@ def bench() -> Iterator[tuple[Shaker, CrucibleShaker, list[float]]]:
     shaken: list[float] = []
     device = CrucibleShaker(shaken.append)
     server = LoopbackServer(device.answer)
-    yield Shaker("127.0.0.1", server.port), device, shaken
+    yield Shaker(TcpTransport("127.0.0.1", server.port)), device, shaken
     server.close()
 
 
@@ -28,7 +30,7 @@ def test_a_powder_is_shaken_for_as_long_as_the_motor_ran(
     shaker, device, shaken = bench
     device.advance_to(100.0)
     shaker.start()
-    assert shaker.read_state() is ShakerState.RUNNING
+    assert shaker.read_state() is MixerState.RUNNING
     device.advance_to(700.0)
     shaker.stop()
     assert shaken == [10.0]
@@ -58,5 +60,5 @@ def test_a_shaker_that_is_not_there_is_named() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with pytest.raises(DeviceError, match=f"127.0.0.1:{port} does not answer") as caught:
-        Shaker("127.0.0.1", port).read_state()
+        Shaker(TcpTransport("127.0.0.1", port)).read_state()
     assert caught.value.fault.code is FaultCode.DEVICE_UNREACHABLE

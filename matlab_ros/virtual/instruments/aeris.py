@@ -17,8 +17,9 @@ from pathlib import Path
 
 from matlab_ros.virtual.instruments.device import MOMENT_TOLERANCE_S
 from matlab_ros.virtual.physical_log import Tell, say_nothing
+from matlab_ros.virtual.scan_programs import PROGRAMS
 
-PROGRAMS_S: Mapping[str, float] = {"10-100_8-minutes": 480.0, "10-100_2-minutes": 120.0}
+PROGRAMS_S: Mapping[str, float] = {name: p.duration_s for name, p in PROGRAMS.items()}
 
 
 class ScanFate(Enum):
@@ -55,7 +56,7 @@ class AerisDiffractometer:
             in the thread that advances virtual time, with the device locked.
         occupied: whether a container stands in a slot. Called with the device locked.
         slots: numbers of its slots; 1 is the belt.
-        programs: seconds of counting for each measurement program.
+        programs: seconds that each measurement program takes.
         handling_s: time to load the sample, and again to put it back.
         tell: is told when a measurement begins.
     """
@@ -125,7 +126,7 @@ class AerisDiffractometer:
             return None
         message = heard[:end].decode("ascii", "replace")
         with self._lock:
-            return self._reply(message.strip().strip("@")).encode("ascii")
+            return self._reply(message.strip().strip("@")).encode("ascii", "replace")
 
     def _reached(self, moment: float) -> bool:
         return self._now >= moment - MOMENT_TOLERANCE_S

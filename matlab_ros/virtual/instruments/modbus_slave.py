@@ -1,6 +1,7 @@
-"""The answering side of Modbus RTU: frames, checksum, exceptions; registers are somebody else's.
+"""The answering side of Modbus, RTU and TCP: frames and exceptions; registers are somebody else's.
 
-Source: MODBUS Application Protocol V1.1b3 and MODBUS over Serial Line V1.02.
+Source: MODBUS Application Protocol V1.1b3, MODBUS over Serial Line V1.02 and MODBUS Messaging on
+TCP/IP V1.0b.
 """
 
 from __future__ import annotations
@@ -31,13 +32,54 @@ class Refused(Exception):
         super().__init__(f"Modbus exception {code}")
 
 
+class Registers:
+    """Carries out requests on registers that are somebody else's.
+
+    Args:
+        read: value of a register, 0 to 65535; raises Refused.
+        write: puts the values of consecutive registers; raises Refused.
+    """
+
+    def __init__(
+        self, read: Callable[[int], int], write: Callable[[int, Sequence[int]], None]
+    ) -> None:
+        self.read = read
+        self.write = write
+
+    def answer(self, function: int, body: bytes) -> bytes:
+        """The reply to a request, both without unit and checksum: its code and data."""
+        try:
+            return self._perform(function, body)
+        except Refused as refusal:
+            return bytes([function | 0x80, refusal.code])
+
+    def _perform(self, function: int, body: bytes) -> bytes:
+        if function not in (3, 4, 6, 8, 16):
+            raise Refused(ILLEGAL_FUNCTION)
+        address, number = struct.unpack(">HH", body[:4])
+        if function in (3, 4):
+            if not 1 <= number <= 125:
+                raise Refused(ILLEGAL_VALUE)
+            values = [self.read(address + k) for k in range(number)]
+            return bytes([function, 2 * number]) + struct.pack(f">{number}H", *values)
+        if function == 6:
+            self.write(address, [number])
+            return bytes([function]) + body[:4]
+        if function == 8:
+            return bytes([function]) + body
+        if not 1 <= number <= 123 or body[4] != 2 * number:
+            raise Refused(ILLEGAL_VALUE)
+        self.write(address, struct.unpack(f">{number}H", body[5:]))
+        return bytes([function]) + body[:4]
+
+
 class ModbusSlave:
-    """Takes bytes, finds requests for its unit and answers them from two functions.
+    """Modbus RTU: takes bytes, finds requests for its unit and answers them.
 
     Args:
         unit: its address; requests to others are not answered, unit 0 (all) is obeyed in silence.
-        read: value of a register, 0 to 65535; raises Refused.
-        write: puts the values of consecutive registers; raises Refused.
+        read: see `Registers`.
+        write: see `Registers`.
     """
 
     def __init__(
@@ -47,8 +89,7 @@ class ModbusSlave:
         write: Callable[[int, Sequence[int]], None],
     ) -> None:
         self._unit = unit
-        self._read = read
-        self._write = write
+        self.registers = Registers(read, write)
         self._heard = b""
         self._heard_at = 0.0
 
@@ -73,31 +114,51 @@ class ModbusSlave:
         unit, function = frame[0], frame[1]
         if unit not in (0, self._unit):
             return b""
-        try:
-            body = self._perform(function, frame[2:])
-        except Refused as refusal:
-            body = bytes([function | 0x80, refusal.code])
-        if unit == 0:
-            return b""
-        reply = bytes([unit]) + body
-        return reply + crc16(reply)
+        reply = bytes([unit]) + self.registers.answer(function, frame[2:])
+        return b"" if unit == 0 else reply + crc16(reply)
 
-    def _perform(self, function: int, body: bytes) -> bytes:
-        address, number = struct.unpack(">HH", body[:4])
-        if function in (3, 4):
-            if not 1 <= number <= 125:
-                raise Refused(ILLEGAL_VALUE)
-            values = [self._read(address + k) for k in range(number)]
-            return bytes([function, 2 * number]) + struct.pack(f">{number}H", *values)
-        if function == 6:
-            self._write(address, [number])
-            return bytes([function]) + body
-        if function == 8:
-            return bytes([function]) + body
-        if not 1 <= number <= 123 or body[4] != 2 * number:
-            raise Refused(ILLEGAL_VALUE)
-        self._write(address, struct.unpack(f">{number}H", body[5:]))
-        return bytes([function]) + body[:4]
+
+class ModbusTcpSession:
+    """Modbus TCP: one connection to a unit.
+
+    Args:
+        unit: its address; requests to others are not answered.
+        registers: that it shows.
+    """
+
+    greeting = b""
+
+    def __init__(self, unit: int, registers: Registers) -> None:
+        self._unit = unit
+        self._registers = registers
+        self._heard = b""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes; returns the answers to the requests that are complete now."""
+        self._heard += data
+        answers = b""
+        while len(self._heard) >= 8:
+            number, protocol, length, unit = struct.unpack_from(">HHHB", self._heard)
+            if protocol != 0 or not 2 <= length <= 254:
+                # The stream is out of step; it does not find back by itself.
+                self._heard = b""
+                break
+            if len(self._heard) < 6 + length:
+                break
+            pdu, self._heard = self._heard[7 : 6 + length], self._heard[6 + length :]
+            if unit == self._unit:
+                answers += self._serve(number, pdu)
+        return answers
+
+    def _serve(self, number: int, pdu: bytes) -> bytes:
+        size = {3: 5, 4: 5, 6: 5, 8: 5}.get(pdu[0])
+        if pdu[0] == 16:
+            size = 6 + pdu[5] if len(pdu) > 5 else 6
+        if size is not None and len(pdu) != size:
+            reply = bytes([pdu[0] | 0x80, ILLEGAL_VALUE])
+        else:
+            reply = self._registers.answer(pdu[0], pdu[1:])
+        return struct.pack(">HHHB", number, 0, len(reply) + 1, self._unit) + reply
 
 
 def _request_size(heard: bytes) -> int | None:

@@ -218,6 +218,15 @@ class QuantosBalance:
                 "latin-1", "replace"
             )
 
+    def restart(self) -> None:
+        """Its power was gone for a moment: a dose stops where it is, and it says who it is."""
+        with self._lock:
+            self._heard = b""
+            job, self._job = self._job, None
+            if isinstance(job, _Dose):
+                self._account(job.head, job.fallen_mg(self._now, self._habits.start_s))
+            self._send(f'I4 A "{_SERIAL_NUMBER}"\r\n'.encode("ascii"))
+
     @property
     def head_locked(self) -> bool:
         """Whether a head is held by the dosing unit, so that the magazine cannot move.

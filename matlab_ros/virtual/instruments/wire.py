@@ -89,23 +89,45 @@ class PseudoTerminal:
         self.path = path
         self.faults = WireFaults()
         self._device = device
+        self._write_lock = threading.Lock()
+        self._closed = False
+        self._plug()
+        device.connect(self.send)
+
+    def _plug(self) -> None:
         self._master, self._slave = os.openpty()
         # Held open here, so that the last driver's leaving is no hang-up of the line.
         tty.setraw(self._slave, termios.TCSANOW)
         os.set_blocking(self._master, False)
         self._target = os.ttyname(self._slave)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             fresh.unlink()
         fresh.symlink_to(self._target)
-        os.replace(fresh, path)
+        os.replace(fresh, self.path)
         self._wake_out, self._wake_in = os.pipe()
-        self._write_lock = threading.Lock()
-        self._closed = False
-        device.connect(self.send)
-        self._thread = threading.Thread(target=self._serve, name=f"wire {path.name}", daemon=True)
+        self._unplugged = False
+        self._thread = threading.Thread(
+            target=self._serve, name=f"wire {self.path.name}", daemon=True
+        )
         self._thread.start()
+
+    def _unplug(self) -> None:
+        os.write(self._wake_in, b"x")
+        self._thread.join(timeout=5.0)
+        for descriptor in (self._master, self._slave, self._wake_in, self._wake_out):
+            os.close(descriptor)
+
+    def replug(self) -> None:
+        """Pull the adapter out and put it in again: whoever holds the old device holds nothing."""
+        with self._write_lock:
+            if self._closed:
+                return
+            self._unplugged = True
+        self._unplug()
+        with self._write_lock:
+            self._plug()
 
     @property
     def url(self) -> str:
@@ -125,7 +147,7 @@ class PseudoTerminal:
 
     def _put(self, data: bytes) -> None:
         with self._write_lock:
-            if self._closed:
+            if self._unplugged:
                 return
             try:
                 written = os.write(self._master, data) if data else 0
@@ -142,19 +164,17 @@ class PseudoTerminal:
             if self._closed:
                 return
             self._closed = True
-        os.write(self._wake_in, b"x")
-        self._thread.join(timeout=5.0)
+            self._unplugged = True
         with contextlib.suppress(OSError):
             if os.readlink(self.path) == self._target:
                 self.path.unlink()
-        for descriptor in (self._master, self._slave, self._wake_in, self._wake_out):
-            os.close(descriptor)
+        self._unplug()
 
     def _serve(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._master, selectors.EVENT_READ)
             selector.register(self._wake_out, selectors.EVENT_READ)
-            while not self._closed:
+            while not self._unplugged:
                 for key, _ in selector.select():
                     if key.fd == self._master:
                         self._take()
@@ -176,12 +196,19 @@ class LoopbackServer:
         answer: gives the reply to all bytes received so far, or None while the message is not
             complete.
         port: 0 lets the operating system choose.
+        host: to listen on.
     """
 
-    def __init__(self, answer: Callable[[bytes], bytes | None], *, port: int = 0) -> None:
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes | None],
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.faults = WireFaults()
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server((host, port))
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"tcp {self.port}", daemon=True)
         self._thread.start()
@@ -195,17 +222,17 @@ class LoopbackServer:
     @property
     def url(self) -> str:
         """As a driver's configuration names it."""
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"tcp://{self._listener.getsockname()[0]}:{self.port}"
 
     def close(self) -> None:
         """Stop listening."""
         if self._closed:
             return
-        port = self.port
+        address = self._listener.getsockname()[:2]
         self._closed = True
         # A blocked accept() does not notice that its socket is closed: knock once.
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            socket.create_connection(address, timeout=1.0).close()
         self._thread.join(timeout=5.0)
         self._listener.close()
 
