@@ -1,7 +1,9 @@
 """How well and how fast measured patterns are analysed: weighed mixtures against the answer.
 
-    python benchmarks/diffraction.py --data ../shared/datasets
+    python benchmarks/diffraction.py --data ../shared/datasets [--rietx 4] [--standard Si.xy]
 
+Beside the fit runs rietx's staged plan on some of the patterns, from its own starting values. What
+verdicts the analyses get is measured by verdicts.py, the index of structures by structures.py.
 Writes benchmarks/results/diffraction.md beside this file and prints the same.
 """
 
@@ -11,7 +13,6 @@ import argparse
 import math
 import os
 import platform
-import re
 import statistics
 import sys
 import time
@@ -19,21 +20,26 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import gemmi
 import numpy as np
+from diffraction_kit.cells import deviations
+from diffraction_kit.rietx_fit import staged_fit
 
 from matlab_ros.model.errors import LabError
 from matlab_ros.xrd.analyse import Analysis, AnalysisSettings, analyse
 from matlab_ros.xrd.composition import formula_amounts, reduced_formula
+from matlab_ros.xrd.fit import fit_pattern
 from matlab_ros.xrd.fit_parameters import INSTRUMENT_NAMES, SHAPE, FitSettings
 from matlab_ros.xrd.library import Library
 from matlab_ros.xrd.readers import read_pattern
-from matlab_ros.xrd.search import SearchSettings
+from matlab_ros.xrd.search import SearchSettings, search_phases
 from matlab_ros.xrd.uncertainty import NOMINAL_GRAIN_UM, correct_fractions
-from matlab_ros.xrd.verdict import verdict
 
+NAMED = "phases named"
 SEARCHED = "elements only"
 SCANS = ("2min", "8min")
 WITHOUT_ROUGHNESS = tuple(i for i in SHAPE if INSTRUMENT_NAMES[i] != "roughness")
+CANDIDATES = 60
 STRUCTURES = Path(__file__).resolve().parents[1] / "config" / "structures"
 RESULT = Path(__file__).resolve().parent / "results" / "diffraction.md"
 
@@ -118,7 +124,7 @@ def errors_by_grain(analysis: Analysis, truth: dict[str, float]) -> list[list[fl
 def variants() -> dict[str, FitSettings]:
     """The fit as it is, and without each of its corrections."""
     return {
-        "phases named": FitSettings(),
+        NAMED: FitSettings(),
         "without texture": FitSettings(texture=False),
         "without surface roughness": FitSettings(refine=WITHOUT_ROUGHNESS),
         "without absorption in grains": FitSettings(grain_um=0.0),
@@ -126,13 +132,107 @@ def variants() -> dict[str, FitSettings]:
     }
 
 
-def measure(data: Path) -> str:
+def measure_candidates(paths: list[Path], library: Library) -> list[str]:
+    """Lines on the time of a search over many candidates: no element is ruled out."""
+    every = {gemmi.Element(number).name for number in range(1, 93)}
+    seconds, ranking, found, true, false, counts = [], [], 0, 0, 0, set()
+    for path in paths:
+        pattern = read_pattern(path)
+        start = time.process_time()
+        phases = library.candidates(every, pattern=pattern, most=CANDIDATES).phases
+        ranking.append(time.process_time() - start)
+        counts.add(len(phases))
+        cropped = pattern.cropped(12.0, 120.0)
+        start = time.process_time()
+        result = search_phases(cropped, phases)
+        seconds.append(time.process_time() - start)
+        formulas = {accepted.phase.formula for accepted in result.accepted}
+        truth = weighed(path).keys()
+        found += len(formulas & truth)
+        false += len(formulas - truth)
+        true += len(truth)
+    return [
+        f"Search over {'-'.join(str(n) for n in sorted(counts))} candidates, those of all "
+        f"elements that fit the pattern best: {statistics.median(seconds):.2f} s at the median, "
+        f"{max(seconds):.2f} s at most; {statistics.median(ranking):.2f} s more to rank the "
+        f"library. Recall {found / true:.2f}, precision {found / max(found + false, 1):.2f}.",
+    ]
+
+
+def measure_rietx(fits: list[tuple[Path, Analysis]], count: int) -> list[str]:
+    """Lines on rietx beside our fit: the same points, structures and correction for grains."""
+    rows = []
+    ratios = []
+    for path, analysis in fits[:: max(len(fits) // max(count, 1), 1)][:count]:
+        truth = weighed(path)
+        structures = [phase.structure for phase in analysis.phases]
+        start = time.process_time()
+        fit_pattern(analysis.fit.pattern, structures)
+        ours = time.process_time() - start
+        theirs = staged_fit(analysis.fit.pattern, structures)
+        ratios.append(theirs.seconds / ours)
+        errors = [
+            max(abs(100 * (get(formula) - share)) for formula, share in truth.items())
+            for get in (analysis.weight_fraction, lambda f: theirs.fractions.get(f, 0.0))  # noqa: B023
+        ]
+        rows.append(
+            f"| {path.stem} | {ours:.2f} | {theirs.seconds:.1f} | {ratios[-1]:.0f} | "
+            f"{errors[0]:.1f} | {errors[1]:.1f} | {100 * analysis.fit.rwp:.1f} | "
+            f"{100 * theirs.rwp:.1f} |"
+        )
+    if not rows:
+        return ["rietx was not asked for."]
+    return [
+        f"rietx {version('rietx')} with its plan lab_bragg_brentano from its own starting values, "
+        "beside `fit_pattern` from ours; processor seconds, largest error of a fraction in wt%:",
+        "",
+        "| pattern | s, ours | s, rietx | ratio | error, ours | error, rietx | Rwp, ours "
+        "| Rwp, rietx |",
+        "|---|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"Median ratio {statistics.median(ratios):.0f}.",
+    ]
+
+
+def measure_cells(analyses: list[Analysis], standard: Path | None, library: Library) -> list[str]:
+    """Lines on refined cell constants beside the literature's."""
+    if standard is not None:
+        found = analyse(read_pattern(standard), library, phases=["Si-Silicon"])
+        analyses = [found, *analyses]
+    rows = []
+    sizes = []
+    for analysis in analyses:
+        for reference, deviation, fraction in deviations(analysis):
+            sizes.append(abs(deviation))
+            rows.append(
+                f"| {reference.formula} | {100 * deviation:+.3f} % | {100 * fraction:.0f} "
+                f"| {Path(analysis.fit.pattern.source).stem} | {reference.source}"
+                f"{' (certified)' if reference.certified else ''} |"
+            )
+    if not rows:
+        return ["No phase with known cell constants."]
+    return [
+        "Refined cell constants (mean of a and c) against the literature's, each beside a refined "
+        "displacement. The powders are reagents, not standards; references agree with each other "
+        "within 0.01 to 0.02 %:",
+        "",
+        "| compound | deviation | wt% | pattern | reference |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        f"Median {100 * statistics.median(sizes):.3f} %, largest {100 * max(sizes):.3f} %.",
+    ]
+
+
+def measure(data: Path, rietx_patterns: int, standard: Path | None) -> str:
     """Runs everything and returns the section as Markdown."""
     library = Library(data / "cifs")
     patterns = sorted((data / "xrd" / "mixtures").glob("*.xrdml"))
     if not patterns:
         raise SystemExit(f"{data / 'xrd' / 'mixtures'}: there is no .xrdml in it")
     scores: dict[str, Score] = {}
+    fits: list[tuple[Path, Analysis]] = []
     by_grain: list[list[float]] = [[] for _ in GRAINS_UM]
     # The first analysis loads compiled code and reads structures; it is not timed.
     analyse(read_pattern(patterns[0]), library, phases=list(weighed(patterns[0])))
@@ -153,13 +253,15 @@ def measure(data: Path) -> str:
             seconds = time.process_time() - start
             for each in (f"{name}, {scan}", f"{name}, both"):
                 scores.setdefault(each, Score()).add(analysis, truth, seconds)
-            if name == "phases named":
+            if name == NAMED:
+                fits.append((path, analysis))
                 for errors, more in zip(by_grain, errors_by_grain(analysis, truth), strict=True):
                     errors += more
     packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "scipy", "numba", "gemmi"))
     names = [*variants(), SEARCHED]
     rows = [scores[f"{n}, both"].row(f"{n}, both") for n in names]
     rows += [scores[f"{n}, {t}"].row(f"{n}, {t}") for n in (names[0], SEARCHED) for t in SCANS]
+    named = [(path, analysis) for path, analysis in fits if path.stem.endswith("8min")]
     lines = [
         "## Diffraction",
         "",
@@ -194,22 +296,13 @@ def measure(data: Path) -> str:
         "has a parameter of its own. Patterns of one mixture share its errors, so that coverage "
         "rests on 10 samples rather than 20.",
         "",
-        *measure_products(data),
+        *measure_candidates(patterns, Library([STRUCTURES, data / "cifs"])),
+        "",
+        *measure_rietx(named, rietx_patterns),
+        "",
+        *measure_cells([analysis for _, analysis in named], standard, library),
     ]
     return "\n".join(lines) + "\n"
-
-
-def measure_products(data: Path) -> list[str]:
-    """Lines on products of reactions, whose phases nobody knows: how they are judged."""
-    library = Library([STRUCTURES, data / "cifs"])
-    paths = sorted((data / "xrd" / "reactions").glob("*.xrdml"))
-    kinds = []
-    for path in paths:
-        precursors = re.sub(r"(^|-)\d+(?=[A-Z])", r"\1", path.stem.split("_")[0]).split("-")
-        elements = {"C", "H", "O"}.union(*(formula_amounts(formula) for formula in precursors))
-        kinds.append(verdict(analyse(read_pattern(path), library, elements=elements)).kind)
-    counts = ", ".join(f"{kinds.count(kind)} {kind.name}" for kind in dict.fromkeys(kinds))
-    return [f"Verdicts on {len(paths)} products of reactions (phases not known): {counts}."]
 
 
 def main() -> int:
@@ -217,8 +310,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = Path(os.environ.get("MATLAB_ROS_DATA", "../shared/datasets"))
     parser.add_argument("--data", type=Path, default=default, help="folder of the datasets")
+    parser.add_argument("--rietx", type=int, default=4, help="patterns that rietx fits too")
+    parser.add_argument("--standard", type=Path, help="pattern of a silicon standard")
     try:
-        section = measure(parser.parse_args().data)
+        options = parser.parse_args()
+        section = measure(options.data, options.rietx, options.standard)
     except LabError as error:
         print(error, file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from matlab_ros.model.lab_config import DeviceKind, LabConfig, position_names, p
 from matlab_ros.virtual.instruments.aeris import AerisDiffractometer
 from matlab_ros.virtual.instruments.device import EmulatedDevice
 from matlab_ros.virtual.instruments.dh_rail import DhRail
+from matlab_ros.virtual.instruments.door import FurnaceDoors
+from matlab_ros.virtual.instruments.eurotherm_2416 import Eurotherm2416
 from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216
 from matlab_ros.virtual.instruments.quantos import DosingHead, QuantosBalance
 from matlab_ros.virtual.instruments.shaker import CrucibleShaker
@@ -26,6 +28,11 @@ from matlab_ros.virtual.robot import KinematicRobot
 from matlab_ros.virtual.seeds import generator
 from matlab_ros.virtual.world import World
 
+FURNACES: Mapping[str, type[Eurotherm2416] | type[Eurotherm3216]] = {
+    "eurotherm_3216": Eurotherm3216,
+    "eurotherm_2416": Eurotherm2416,
+}
+"""Controllers that a furnace of the virtual lab may have; all at the end of a serial line."""
 START_S = 60.0
 """Virtual time at the start; not 0, which ROS takes for no time at all."""
 
@@ -52,6 +59,7 @@ class VirtualBench:
         shaker_port: HTTP port of the crucible shaker.
         offsets_c: by furnace, what its crucibles are hotter than its thermocouple says.
         seed: of everything random.
+        doors_port: TCP port of the furnaces' doors, where the lab's file has any; 0: a free one.
         log_dir: where each instrument keeps its own log of what happened; None: nowhere.
         misfortunes: what goes wrong by itself.
 
@@ -72,6 +80,7 @@ class VirtualBench:
         seed: int,
         log_dir: Path | None = None,
         misfortunes: Rates | None = None,
+        doors_port: int = 0,
     ) -> None:
         self.now_s = START_S
         self._lab = lab
@@ -83,12 +92,20 @@ class VirtualBench:
             self._log.write("world", START_S, "stands", crucible=container, position=place)
         wires: dict[str, PseudoTerminal] = {}
 
-        self._furnaces: dict[str, Eurotherm3216] = {}
+        self._furnaces: dict[str, Eurotherm2416 | Eurotherm3216] = {}
         self._exposed_s: dict[str, float] = {}
         self._logged_s: dict[str, float] = {}
         for device in lab.devices_of(DeviceKind.FURNACE):
             assert device.station is not None
-            furnace = Eurotherm3216(
+            driver = device.driver or "eurotherm_3216"
+            if driver not in FURNACES:
+                raise ConfigError(
+                    "lab file",
+                    f"{device.name}.driver",
+                    f"{driver} is not in the virtual lab",
+                    f"one of {', '.join(FURNACES)}",
+                )
+            furnace = FURNACES[driver](
                 generator(seed, "furnace", device.name),
                 offset_c=offsets_c.get(device.name, 0.0),
                 tell=self._log.teller(device.station),
@@ -115,6 +132,8 @@ class VirtualBench:
         )
         wires["balance"] = PseudoTerminal(wire_dir / "balance", self._balance)
         wires["magazine"] = PseudoTerminal(wire_dir / "magazine", self._rail)
+        self.wires: Mapping[str, PseudoTerminal] = wires
+        """Serial lines, by the device or the instrument at their end."""
         self._wires = list(wires.values())
 
         station = lab.devices_of(DeviceKind.CHARACTERISATION)[0].station
@@ -123,6 +142,7 @@ class VirtualBench:
             scan=lambda sample, program, slot: self._scanned(sample, program, f"{station}/{slot}"),
             occupied=lambda slot: self.world.container_at(f"{station}/{slot}") is not None,
             slots=range(1, 1 + lab.station(station or "").grid.count),
+            programs=self.world.scans_s,
             tell=self._log.teller("diffractometer"),
         )
         self._shaker = CrucibleShaker(lambda minutes: self._shaken(pan, minutes))
@@ -130,6 +150,15 @@ class VirtualBench:
             _serve(self._aeris.answer, aeris_port, "aeris_port"),
             _serve(self._shaker.answer, shaker_port, "shaker_port"),
         ]
+        letters = {d.door.letter: d.station or "" for d in lab.devices if d.door is not None}
+        self.doors = FurnaceDoors(tuple(letters), on_moved=self._door_moved)
+        self._letters = {station: letter for letter, station in letters.items()}
+        self.doors_url = ""
+        """Where the doors' controller is; empty where the lab has no doors."""
+        if letters:
+            doors = _serve(self.doors.answer, doors_port, "doors_port")
+            self.doors_url = doors.url
+            self._servers.append(doors)
         self.robot = KinematicRobot(
             position_points(lab), self._pick, self._place, dropped=self._dropped, start_s=START_S
         )
@@ -139,6 +168,7 @@ class VirtualBench:
             self._balance,
             self._aeris,
             self._shaker,
+            self.doors,
         ]
         for instrument in self._devices:
             instrument.advance_to(START_S)
@@ -155,6 +185,16 @@ class VirtualBench:
             wires=[*self._wires, *self._servers],
             tell=self._log.teller("world"),
         )
+
+    @property
+    def furnaces(self) -> Mapping[str, Eurotherm2416 | Eurotherm3216]:
+        """The furnaces and their controllers, by station."""
+        return self._furnaces
+
+    def is_closed(self, station: str) -> bool:
+        """Whether a furnace's door is in the way of an arm; stations without doors have none."""
+        letter = self._letters.get(station)
+        return letter is not None and not self.doors.is_open(letter)
 
     def advance_to(self, t: float) -> None:
         """Let the instruments and the robot act up to virtual second `t`."""
@@ -219,8 +259,18 @@ class VirtualBench:
         )
         return data
 
-    def _pick(self, position: str) -> bool:
+    def _door_moved(self, letter: str, is_open: bool) -> None:
+        word = "opened" if is_open else "closed"
+        self._log.write("doors", self.now_s, word, door=letter)
+
+    def _reached(self, position: str) -> None:
+        """An arm is at a position: whatever is in its way breaks."""
         self._feel_heat(position)
+        if self.is_closed(position.partition("/")[0]):
+            self._log.write("world", self.robot.now_s, "arm in a closed door", position=position)
+
+    def _pick(self, position: str) -> bool:
+        self._reached(position)
         crucible = self.world.container_at(position)
         picked = self.world.pick(position)
         self._log.write(
@@ -234,7 +284,7 @@ class VirtualBench:
         return picked
 
     def _place(self, position: str) -> bool:
-        self._feel_heat(position)
+        self._reached(position)
         crucible = self.world.held()
         placed = self.world.place(position)
         if placed:

@@ -1,100 +1,86 @@
 """What a bench diffractometer counts on a powder of known composition, with its usual flaws.
 
-The flaws: counting statistics, a sample that stands too high or low, a goniometer whose zero is
-slightly off, small crystallites, cells strained a little, absorption inside the grains, air
-scatter that falls with the angle and a broad hump of the holder. All of them depend on the seed
-and the sample only.
+Of the instrument: a zero slightly off, axial divergence, what the filter leaves of K-beta, air
+scatter and the holder's halo. Of the sample: it stands too high, its surface is rough, the beam
+goes into it, its grains lie flat, hide part of a heavy absorber and are too few, its crystallites
+are small and strained, its cells and atoms are not quite those of the literature. All of it
+depends on the world's seed, the sample and what it went through; a repeated scan differs by the
+counting statistics only.
+
+How large the flaws are was chosen so that fits look like those of the A-Lab's patterns of weighed
+mixtures: goodness of fit, displacement, roughness and texture as `benchmarks/virtual_patterns.py`
+prints them for both.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlab_ros.model.errors import LabError
 from matlab_ros.virtual.reactions import Species
+from matlab_ros.virtual.scan_programs import AerisProgram
 from matlab_ros.virtual.seeds import generator
+from matlab_ros.xrd.aberrations import Geometry, Surface
+from matlab_ros.xrd.anodes import with_k_beta
 from matlab_ros.xrd.library import Library
 from matlab_ros.xrd.pattern import Pattern, Radiation
-from matlab_ros.xrd.profile import Instrument, PhaseProfile, phase_profile, size_broadening_deg
+from matlab_ros.xrd.profile import Instrument, free_cell_constants
+from matlab_ros.xrd.simulate import (
+    Background,
+    Hump,
+    PhaseInMixture,
+    Scan,
+    Specimen,
+    expected,
+)
 from matlab_ros.xrd.structure import Structure
-from matlab_ros.xrd.uncertainty import brindley_factor
+from matlab_ros.xrd.texture import Axis, candidate_axes
 from matlab_ros.xrd.xrdml import ScanInfo, write_xrdml
 
 FloatArray = NDArray[np.float64]
 
-# Counts per second for unit (w/rho) / (mu/rho) and unit curve: the strongest line of a pure oxide
-# then has some ten thousand counts in eight minutes, as on the A-Lab's Aeris.
-INTENSITY_PER_S = 2000.0
-# Air scatter, constant background and holder hump in counts per second, read off a measured
-# pattern of TiO2 and ZnO on that instrument.
-AIR_PER_S, AIR_DECAY_DEG = 88.0, 12.0
-FLAT_PER_S = 21.0
+# The strongest line of a pure oxide has some ten thousand counts in eight minutes.
+FLUX = 5.0
+# Air scatter and constant background in counts per second, read off a measured pattern of TiO2 and
+# ZnO; the holder's halo is what an empty one shows.
+AIR_PER_S, AIR_DECAY_DEG, FLAT_PER_S = 88.0, 12.0, 21.0
 HUMP_PER_S, HUMP_AT_DEG, HUMP_WIDTH_DEG = 6.0, 26.0, 7.0
+BARE_HOLDER = 5.0
+"""How many times more of its halo a holder shows without powder."""
 FULL_SIGNAL_MG = 150.0
 """With less powder than this the beam sees the holder through it."""
+OPTICS = Instrument(u=0.03, v=-0.02, w=0.018, x=0.005, asymmetry=0.0)
+GEOMETRY = Geometry(radius_mm=145.0, sample_to_radius=0.042, detector_to_radius=0.042)
+K_BETA = 0.004
 ZERO_SD_DEG = 0.008
-DISPLACEMENT_SD_DEG = 0.025
-CELL_STRAIN_SD = 2e-4
-SIZE_LOG_SD = 0.2
+HEIGHT_UM, HEIGHT_SD_UM = 150.0, 80.0
+"""Heights of the powder over the edge of its holder; 127 um are 0.1 degrees."""
+ROUGHNESS, ROUGHNESS_LOG_SD = 0.055, 0.45
+PACKING, PACKING_SD = 0.5, 0.06
 GRAIN_UM, GRAIN_LOG_SD = 2.5, 0.3
-"""Diameter of the grains, which hide part of a heavy absorber."""
+CELL_STRAIN_SD = 2e-4
+CELL_SPREAD_SD = 8e-4
+"""Of the coarse crystals' cells, and between those and the fine ones'."""
+SIZE_LOG_SD = 0.2
+FINE, COARSE, FINE_SHARE = 0.35, 1.6, (0.2, 0.4)
+"""Sizes of fine and coarse crystals over the typical one, and the mass share of the fine ones."""
+B_SD_ANGSTROM2 = 0.2
+GRAININESS, GRAININESS_LOG_SD = 0.08, 0.3
+HABIT_SD, HABIT_LOG_SD = 0.12, 0.03
+"""March's parameter of a phase differs from 1 by this much, and of its samples among each other."""
+FRESH_STRAIN, LEAST_STRAIN = 8e-4, 1e-4
+ANNEALED_C = 1100.0
+"""Where the strain of grinding is gone; above it crystallites grow."""
+GROWTH_C = 500.0
+ROOM_C = 25.0
 INSTRUMENT_ID = "virtual-aeris"
 EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-class UnknownProgram(LabError):
-    """The diffractometer has no measurement program of that name."""
-
-
-@dataclass(frozen=True)
-class ScanProgram:
-    """A measurement program of the diffractometer.
-
-    Attributes:
-        first_deg, last_deg: of the scan, 2 theta.
-        points: how many angles it has, equally spaced.
-        counting_time_s: for which the strip detector sees each angle.
-        duration_s: how long the scan takes.
-    """
-
-    first_deg: float
-    last_deg: float
-    points: int
-    counting_time_s: float
-    duration_s: float
-
-    @property
-    def two_theta_deg(self) -> FloatArray:
-        """The angles, shape (points,)."""
-        return np.linspace(self.first_deg, self.last_deg, self.points)
-
-
-PROGRAMS: Mapping[str, ScanProgram] = {
-    "10-100_2-minutes": ScanProgram(10.02173288, 99.99585608, 2071, 10.965, 127.0),
-    "10-100_8-minutes": ScanProgram(10.00943322, 99.99442286, 8282, 12.495, 487.0),
-}
-"""As on the A-Lab's Aeris, by name; angles and times are those of its files."""
-
-
-def scan_program(name: str) -> ScanProgram:
-    """The measurement program of that name.
-
-    Raises:
-        UnknownProgram: there is none.
-    """
-    try:
-        return PROGRAMS[name]
-    except KeyError:
-        raise UnknownProgram(
-            f"the diffractometer has no program {name!r}; expected one of {', '.join(PROGRAMS)}."
-        ) from None
 
 
 class VirtualDiffractometer:
@@ -116,17 +102,18 @@ class VirtualDiffractometer:
             phase: library.named(phase)[0].structure for phase in sorted(set(phases))
         }
         self._seed = seed
-        self._radiation = Radiation()
+        self._radiation = with_k_beta(Radiation(), K_BETA)
         zero = float(generator(seed, "diffractometer zero").normal(0, ZERO_SD_DEG))
-        self._instrument = replace(Instrument(), zero_deg=zero)
-        self._profiles: dict[tuple[str, float], PhaseProfile] = {}
+        self._instrument = replace(OPTICS, zero_deg=zero)
+        self._habits: dict[str, tuple[Axis | None, float]] = {}
 
     def measure(
         self,
         contents: Sequence[tuple[Species, float]],
-        program: ScanProgram,
+        program: AerisProgram,
         specimen: str,
         repeat: int = 0,
+        hottest_c: float = ROOM_C,
     ) -> Pattern:
         """Counts on a powder.
 
@@ -135,76 +122,116 @@ class VirtualDiffractometer:
             program: how it is scanned.
             specimen: names the sample; alignment and crystallites depend on it.
             repeat: how often it was measured before; only the counting statistics differ.
+            hottest_c: the highest temperature that it felt.
         """
-        angles = program.two_theta_deg
-        expected = self.expected_counts(contents, program, specimen)
+        counts = self.expected_counts(contents, program, specimen, hottest_c)
         noise = generator(
             self._seed, "counts", specimen, program.points, str(program.counting_time_s), repeat
         )
         return Pattern(
-            two_theta_deg=angles,
-            counts=noise.poisson(expected).astype(np.float64),
-            radiation=self._radiation,
+            two_theta_deg=program.two_theta_deg,
+            counts=noise.poisson(counts).astype(np.float64),
+            # Nobody tells the file of the filter's leak.
+            radiation=Radiation(),
             counting_time_s=program.counting_time_s,
             sample_id=specimen,
         )
 
     def expected_counts(
-        self, contents: Sequence[tuple[Species, float]], program: ScanProgram, specimen: str
+        self,
+        contents: Sequence[tuple[Species, float]],
+        program: AerisProgram,
+        specimen: str,
+        hottest_c: float = ROOM_C,
     ) -> FloatArray:
-        """Mean counts at each angle, shape (points,).
-
-        The intensity of a phase in an infinitely thick mixture is proportional to its volume and
-        inversely to the mixture's absorption (Klug & Alexander, X-Ray Diffraction Procedures,
-        1974, 7-2), apart from the absorption inside its own grains.
-        """
-        angles = program.two_theta_deg
+        """Mean counts at each angle, shape (points,). Arguments are those of `measure`."""
         mount = generator(self._seed, "mount", specimen)
-        shape = replace(
-            self._instrument, displacement_deg=float(mount.normal(0, DISPLACEMENT_SD_DEG))
-        ).vector()
-        per_s = (
-            AIR_PER_S * np.exp(-(angles - 10.0) / AIR_DECAY_DEG)
-            + FLAT_PER_S
-            + HUMP_PER_S
-            * float(mount.uniform(0.5, 1.5))
-            * np.exp(-0.5 * ((angles - HUMP_AT_DEG) / HUMP_WIDTH_DEG) ** 2)
+        total_mg = sum(mass for _, mass in contents)
+        signal = float(-np.expm1(-3.0 * total_mg / FULL_SIGNAL_MG))
+        height_um = float(mount.normal(HEIGHT_UM, HEIGHT_SD_UM))
+        powder = Specimen(
+            grain_um=GRAIN_UM * float(np.exp(mount.normal(0, GRAIN_LOG_SD))),
+            surface=Surface(ROUGHNESS * float(np.exp(mount.normal(0, ROUGHNESS_LOG_SD))), 0.1),
+            packing=float(np.clip(mount.normal(PACKING, PACKING_SD), 0.3, 0.7)),
+            signal=signal,
         )
-        total = sum(mass for _, mass in contents)
-        if total > 0:
-            phases = [self._structures[species.phase] for species, _ in contents]
-            wavelength = self._radiation.kalpha1_angstrom
-            shares = np.array([mass for _, mass in contents]) / total
-            density = np.array([structure.density for structure in phases])
-            linear = np.array([phase.linear_absorption_per_cm(wavelength) for phase in phases])
-            volumes = shares / density
-            grain_um = GRAIN_UM * float(np.exp(mount.normal(0, GRAIN_LOG_SD)))
-            seen = volumes * brindley_factor(volumes / volumes.sum(), linear, grain_um)
-            diffracted = sum(
-                share * self._curve(species, angles, shape, specimen)
-                for share, (species, _) in zip(seen, contents, strict=True)
-            )
-            thick = -np.expm1(-3.0 * total / FULL_SIGNAL_MG)
-            per_s = per_s + INTENSITY_PER_S * thick * diffracted / (volumes @ linear)
-        return per_s * program.counting_time_s
+        halo = HUMP_PER_S * float(mount.uniform(0.5, 1.5)) * (1.0 + BARE_HOLDER * (1.0 - signal))
+        scan = Scan(
+            start_deg=program.first_deg,
+            end_deg=program.last_deg,
+            step_deg=program.step_deg,
+            counting_time_s=program.counting_time_s,
+            flux=FLUX,
+            background=Background(
+                AIR_PER_S / FLUX,
+                AIR_DECAY_DEG,
+                FLAT_PER_S / FLUX,
+                humps=(Hump(halo / FLUX, HUMP_AT_DEG, HUMP_WIDTH_DEG),),
+            ),
+            geometry=GEOMETRY,
+        )
+        phases = [
+            part
+            for species, mass in contents
+            if mass > 0
+            for part in self._crystals(species, mass / total_mg, specimen, hottest_c)
+        ]
+        instrument = replace(
+            self._instrument, displacement_deg=GEOMETRY.displacement_deg(height_um)
+        )
+        return expected(phases, instrument, scan, self._radiation, powder).pattern.counts
 
-    def _curve(
-        self, species: Species, angles: FloatArray, shape: FloatArray, specimen: str
-    ) -> FloatArray:
-        key = (species.phase, float(angles[-1]))
-        if key not in self._profiles:
-            self._profiles[key] = phase_profile(
-                self._structures[species.phase], self._radiation, key[1], self._instrument
-            )
-        profile = self._profiles[key]
+    def _crystals(
+        self, species: Species, share: float, specimen: str, hottest_c: float
+    ) -> tuple[PhaseInMixture, PhaseInMixture]:
+        """The fine and the coarse crystals of a species in a specimen.
+
+        The two stand for a distribution of sizes and cells, whose peaks no pseudo-Voigt fits.
+        """
+        structure = self._structures[species.phase]
         crystal = generator(self._seed, "crystallites", specimen, species.name)
-        size_nm = species.crystallite_nm * float(np.exp(crystal.normal(0, SIZE_LOG_SD)))
-        strain = crystal.normal(0, CELL_STRAIN_SD, len(profile.free))
-        broadening = size_broadening_deg(size_nm, self._radiation.kalpha1_angstrom)
-        return profile.curve(angles, strain, broadening, shape)
+        axis, habit = self._habit(species.phase)
+        # Heat takes the strain out, then makes crystallites grow; a species has its typical ones
+        # at the temperature where both meet.
+        cold = float(np.clip((ANNEALED_C - hottest_c) / (ANNEALED_C - ROOM_C), 0.0, 1.0))
+        growth = float(np.clip(np.exp((hottest_c - ANNEALED_C) / GROWTH_C), 1.0, 2.0))
+        size_nm = species.crystallite_nm * growth * float(np.exp(crystal.normal(0, SIZE_LOG_SD)))
+        free = len(free_cell_constants(structure.cell))
+        strain = crystal.normal(0, CELL_STRAIN_SD, free)
+        coarse = PhaseInMixture(
+            structure=structure,
+            weight_fraction=share,
+            size_nm=COARSE * size_nm,
+            strain=strain,
+            axis=axis,
+            march=habit * float(np.exp(crystal.normal(0, HABIT_LOG_SD))),
+            microstrain=LEAST_STRAIN + FRESH_STRAIN * cold * float(crystal.uniform(0.5, 1.5)),
+            b_change_angstrom2=float(crystal.normal(0, B_SD_ANGSTROM2)),
+            graininess=GRAININESS * float(np.exp(crystal.normal(0, GRAININESS_LOG_SD))),
+            grain_seed=int(crystal.integers(2**32)),
+        )
+        share_fine = share * float(crystal.uniform(*FINE_SHARE))
+        fine = replace(
+            coarse,
+            weight_fraction=share_fine,
+            size_nm=FINE * size_nm,
+            strain=strain + crystal.normal(0, CELL_SPREAD_SD, free),
+        )
+        return fine, replace(coarse, weight_fraction=share - share_fine)
+
+    def _habit(self, phase: str) -> tuple[Axis | None, float]:
+        """The face that a phase's grains lie on, and March's parameter of an average sample."""
+        if phase not in self._habits:
+            axes = candidate_axes(self._structures[phase])
+            grown = generator(self._seed, "habit", phase)
+            axis = axes[int(grown.integers(min(len(axes), 3)))] if axes else None
+            # Plates that lie flat are more common than needles.
+            march = float(np.clip(1.0 - abs(grown.normal(0, HABIT_SD)), 0.6, 1.0))
+            self._habits[phase] = (axis, march)
+        return self._habits[phase]
 
 
-def xrdml_bytes(pattern: Pattern, program: ScanProgram, at_s: float) -> bytes:
+def xrdml_bytes(pattern: Pattern, program: AerisProgram, at_s: float) -> bytes:
     """The file that the diffractometer writes.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matlab_ros.virtual.instruments.aeris import AerisDiffractometer, ScanFate
 from matlab_ros.virtual.instruments.dh_rail import DhRail
-from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216, ProgramFate
+from matlab_ros.virtual.instruments.furnace_controller import EmulatedController, ProgramFate
 from matlab_ros.virtual.instruments.quantos import DoseFate, QuantosBalance
 from matlab_ros.virtual.instruments.shaker import CrucibleShaker
 from matlab_ros.virtual.instruments.wire import LoopbackServer, PseudoTerminal, WireFaults
@@ -47,7 +47,7 @@ class MisfortunePlayer:
         balance: QuantosBalance,
         rail: DhRail,
         shaker: CrucibleShaker,
-        furnaces: Sequence[Eurotherm3216],
+        furnaces: Sequence[EmulatedController],
         aeris: AerisDiffractometer,
         robot: KinematicRobot,
         wires: Sequence[PseudoTerminal | LoopbackServer],
@@ -123,7 +123,7 @@ class MisfortunePlayer:
         else:
             setattr(faults, _WIRES[kind], 1 + self._clock.choice(kind, 3))
 
-    def _furnace(self, kind: Misfortune) -> Eurotherm3216:
+    def _furnace(self, kind: Misfortune) -> EmulatedController:
         return self._furnaces[self._clock.choice(kind, len(self._furnaces))]
 
     def _switch(self, what: object, name: str, hours: float) -> None:

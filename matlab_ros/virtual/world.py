@@ -8,7 +8,7 @@ a container (or past it), and a sample remembers every temperature that it felt.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matlab_ros.model.lab_config import LabConfig, position_names
-from matlab_ros.virtual.diffraction import VirtualDiffractometer, scan_program, xrdml_bytes
+from matlab_ros.virtual.diffraction import ROOM_C, VirtualDiffractometer, xrdml_bytes
 from matlab_ros.virtual.kinetics import FROZEN_BELOW_C, react
 from matlab_ros.virtual.reactions import Chemistry
+from matlab_ros.virtual.scan_programs import programs_of, scan_program
 from matlab_ros.virtual.seeds import generator
 
 FloatArray = NDArray[np.float64]
@@ -45,6 +46,7 @@ class _Container:
         left: mmol of everything that left on heating, shape (L,).
         mixedness: how intimate the powders are, 0 to 1.
         is_fired: whether it was hot enough for layers of product to have grown.
+        hottest_c: the highest temperature that it felt.
         loose: mmol of each species that grinding took off the grains it had grown on, shape (S,).
         times_s, temperature_c: what it felt and the chemistry has not been asked about yet.
         scans: how often it was measured, by program.
@@ -56,6 +58,7 @@ class _Container:
     loose: FloatArray
     mixedness: float = MIXED_AS_POURED
     is_fired: bool = False
+    hottest_c: float = ROOM_C
     times_s: list[FloatArray] = field(default_factory=list)
     temperature_c: list[FloatArray] = field(default_factory=list)
     scans: dict[str, int] = field(default_factory=dict)
@@ -103,7 +106,13 @@ class World:
                 loose=np.zeros(len(chemistry.species)),
             )
             self._at[position] = name
+        self._programs = programs_of(lab.scan_programs)
         self._optics = self._make_optics(structures) if structures else None
+
+    @property
+    def scans_s(self) -> Mapping[str, float]:
+        """How long each of the diffractometer's programs takes."""
+        return {name: program.duration_s for name, program in self._programs.items()}
 
     @property
     def positions(self) -> tuple[str, ...]:
@@ -309,7 +318,7 @@ class World:
 
         Args:
             position: of the diffractometer; an empty one shows the background.
-            program: name of a measurement program, see `diffraction.PROGRAMS`.
+            program: name of a measurement program.
             sample_id: what the file says; the container's name where empty.
             at_s: virtual time of the scan's start.
 
@@ -323,12 +332,12 @@ class World:
         """
         if self._optics is None:
             raise ValueError("this world was made without structures, so nothing diffracts")
-        how = scan_program(program)
+        how = scan_program(program, self._programs)
         with self._lock:
             name = self._at[position]
             specimen = sample_id or name or "empty"
             contents = []
-            repeat = 0
+            repeat, hottest_c = 0, ROOM_C
             if name is not None:
                 container = self._settled(name)
                 masses = container.amounts * self._chemistry.molar_mass
@@ -337,9 +346,10 @@ class World:
                     for species, mass in zip(self._chemistry.species, masses, strict=True)
                     if mass > 0
                 ]
+                hottest_c = container.hottest_c
                 repeat = container.scans.get(program, 0)
                 container.scans[program] = repeat + 1
-            pattern = self._optics.measure(contents, how, specimen, repeat)
+            pattern = self._optics.measure(contents, how, specimen, repeat, hottest_c)
         return xrdml_bytes(pattern, how, at_s)
 
     def _make_optics(self, structures: Sequence[Path]) -> VirtualDiffractometer:
@@ -375,6 +385,7 @@ class World:
                     temperature,
                     container.loose,
                 )
+                container.hottest_c = max(container.hottest_c, float(temperature.max()))
                 container.is_fired |= bool(temperature.max() >= FROZEN_BELOW_C)
                 container.left = container.left + left
         return container

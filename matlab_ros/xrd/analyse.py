@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from matlab_ros.model.errors import DataError
+from matlab_ros.xrd.alternatives import Alternative, alternatives_to
 from matlab_ros.xrd.eligibility import Atmosphere
 from matlab_ros.xrd.fit import FitResult, FittedPhase
 from matlab_ros.xrd.library import Excluded, Library, Phase
+from matlab_ros.xrd.look_again import LookAgain
+from matlab_ros.xrd.mass_balance import ElementShare, Fraction, mass_balance
+from matlab_ros.xrd.order import OrderTest, order_of
 from matlab_ros.xrd.pattern import Pattern
 from matlab_ros.xrd.residual import Unexplained, unexplained_peaks
 from matlab_ros.xrd.search import Accepted, SearchSettings, fit_named_phases, search_phases
+from matlab_ros.xrd.second_opinion import SecondOpinion
+from matlab_ros.xrd.telling import document_of, table_of
 
 MIN_POINTS = 100
 
@@ -45,6 +51,12 @@ class Analysis:
         n_candidates: how many structures competed.
         excluded: structures of the library that did not compete, and why.
         notes: what a reader must know, in sentences.
+        alternatives: structures that may be there instead of an accepted one.
+        balance: elements found against those weighed in; empty where nothing can be compared.
+        order: ordered phases against their disordered parents.
+        second: what a second refinement says.
+        again: what a further scan would bring; None where it was not asked for, or there is
+            nothing to decide.
     """
 
     fit: FitResult
@@ -54,6 +66,11 @@ class Analysis:
     n_candidates: int
     excluded: tuple[Excluded, ...]
     notes: tuple[str, ...]
+    alternatives: tuple[Alternative, ...] = ()
+    balance: tuple[ElementShare, ...] = ()
+    order: tuple[OrderTest, ...] = ()
+    second: SecondOpinion = field(default_factory=SecondOpinion)
+    again: LookAgain | None = None
 
     @property
     def phases(self) -> tuple[FittedPhase, ...]:
@@ -68,102 +85,11 @@ class Analysis:
 
     def to_json(self, indent: int | None = 2) -> str:
         """All of it but the curves, as JSON; angles in degrees, lengths in angstrom."""
-        fit = self.fit
-        document = {
-            "file": fit.pattern.source,
-            "sample": fit.pattern.sample_id,
-            "two_theta_deg": [
-                float(fit.pattern.two_theta_deg[0]),
-                float(fit.pattern.two_theta_deg[-1]),
-            ],
-            "phases": [self._phase_document(phase) for phase in self.phases],
-            "possible": [
-                {"name": phase.name, "formula": phase.formula, "explains": gain}
-                for phase, gain in self.possible
-            ],
-            "fit": {
-                "rwp": fit.rwp,
-                "rexp": fit.rexp,
-                "gof": fit.gof,
-                "converged": fit.converged,
-                "displacement_deg": fit.instrument.displacement_deg,
-                "roughness": fit.instrument.roughness,
-                "bounds_hit": list(fit.bounds_hit),
-            },
-            "unexplained": {
-                "share_of_intensity": self.unexplained.share_of_intensity,
-                "peaks": [
-                    {
-                        "two_theta_deg": peak.two_theta_deg,
-                        "height": peak.height,
-                        "share_of_strongest": peak.share_of_strongest,
-                    }
-                    for peak in self.unexplained.peaks
-                ],
-            },
-            "candidates": self.n_candidates,
-            "excluded": [
-                {"name": e.name, "formula": e.formula, "reason": e.reason} for e in self.excluded
-            ],
-            "notes": list(self.notes),
-        }
-        return json.dumps(document, indent=indent)
+        return json.dumps(document_of(self), indent=indent)
 
     def table(self) -> str:
         """The same for people, as plain text."""
-        fit = self.fit
-        lines = [f"{fit.pattern.source or 'pattern'}"]
-        header = f"{'phase':<16} {'structure':<26} {'wt%':>6} {'+-':>5} {'size/nm':>8} {'cell':>8}"
-        lines += [header, "-" * len(header)]
-        for phase in self.phases:
-            size = f"{phase.size_nm:.0f}" if phase.size_nm < 500 else "> 500"
-            lines.append(
-                f"{phase.structure.formula:<16} {phase.structure.name:<26} "
-                f"{100 * phase.weight_fraction:6.1f} {100 * phase.sigma:5.1f} {size:>8} "
-                f"{100 * phase.cell_shift:+7.2f}%"
-            )
-        if not fit.phases:
-            lines.append("no phase found")
-        lines.append(
-            f"Rwp {100 * fit.rwp:.1f} %, Rexp {100 * fit.rexp:.1f} %, GoF {fit.gof:.2f}"
-            f"{'' if fit.converged else ', not converged'}; {self.n_candidates} candidates"
-        )
-        for item in self.accepted:
-            if item.alternatives:
-                lines.append(f"instead of {item.phase.name}: {', '.join(item.alternatives)}")
-        if self.possible:
-            names = ", ".join(f"{phase.name} ({100 * g:.0f} %)" for phase, g in self.possible)
-            lines.append(f"possible, but not needed: {names}")
-        for peak in self.unexplained.peaks[:8]:
-            lines.append(
-                f"unexplained peak at {peak.two_theta_deg:.2f} deg, "
-                f"{100 * peak.share_of_strongest:.1f} % of the strongest"
-            )
-        lines += self.notes
-        return "\n".join(lines)
-
-    def _phase_document(self, phase: FittedPhase) -> dict[str, object]:
-        why = next((a for a in self.accepted if a.phase.structure is phase.structure), None)
-        return {
-            "name": phase.structure.name,
-            "formula": phase.structure.formula,
-            "space_group": phase.structure.space_group,
-            "citation": phase.structure.citation,
-            "weight_fraction": phase.weight_fraction,
-            "sigma_statistical": phase.sigma_statistical,
-            "sigma_systematic": phase.sigma_systematic,
-            "weight_fraction_uncorrected": phase.weight_fraction_uncorrected,
-            "cell": [float(value) for value in phase.cell],
-            "cell_shift": phase.cell_shift,
-            "size_nm": phase.size_nm if math.isfinite(phase.size_nm) else None,
-            "texture": (
-                {"axis": list(phase.state.axis), "march": phase.state.march}
-                if phase.state.axis is not None
-                else None
-            ),
-            "explains": why.gain if why else None,
-            "alternatives": list(why.alternatives) if why else [],
-        }
+        return table_of(self)
 
 
 def analyse(
@@ -173,6 +99,7 @@ def analyse(
     elements: Iterable[str] | None = None,
     phases: Sequence[str] | None = None,
     atmosphere: Atmosphere = Atmosphere.AIR,
+    dispensed_mmol: Mapping[str, tuple[float, float]] | None = None,
     settings: AnalysisSettings | None = None,
 ) -> Analysis:
     """Finds phases and weight fractions.
@@ -184,6 +111,8 @@ def analyse(
             them is searched for. Ignored when `phases` is given.
         phases: names or formulas of the phases; they are fitted and nothing is searched.
         atmosphere: what the sample was fired in.
+        dispensed_mmol: amount and standard uncertainty of each element that was weighed in, for
+            the balance; None where it is not known.
         settings: range of angles and the acceptance rule.
 
     Raises:
@@ -192,16 +121,23 @@ def analyse(
     """
     settings = settings or AnalysisSettings()
     pattern = _cropped(pattern, settings)
+    weighed = dispensed_mmol or {}
     if phases:
         choices = [library.named(name) for name in dict.fromkeys(phases)]
+        named = [phase for choice in choices for phase in choice]
         known = fit_named_phases(pattern, choices, settings.search)
-        return _analysis(known.fit, (), (), sum(len(choice) for choice in choices), ())
+        return _analysis(known.fit, (), (), named, (), weighed)
     if elements is None:
         raise ValueError("either the elements or the phases must be given")
-    candidates = library.candidates(elements, atmosphere)
+    candidates = library.candidates(elements, atmosphere, pattern)
     found = search_phases(pattern, candidates.phases, settings.search)
     return _analysis(
-        found.fit, found.accepted, found.possible, len(candidates.phases), candidates.excluded
+        found.fit,
+        found.accepted,
+        found.possible,
+        candidates.phases,
+        candidates.excluded,
+        weighed,
     )
 
 
@@ -209,8 +145,9 @@ def _analysis(
     fit: FitResult,
     accepted: tuple[Accepted, ...],
     possible: tuple[tuple[Phase, float], ...],
-    n_candidates: int,
+    candidates: Sequence[Phase],
     excluded: tuple[Excluded, ...],
+    dispensed_mmol: Mapping[str, tuple[float, float]],
 ) -> Analysis:
     unexplained = unexplained_peaks(fit)
     notes = ["Fractions are of the crystalline part; the amorphous share is not measured."]
@@ -235,7 +172,21 @@ def _analysis(
             f"Absorption differs much between the phases ({', '.join(corrected)}): the fractions "
             f"depend on the size of the grains, which is assumed."
         )
-    return Analysis(fit, accepted, possible, unexplained, n_candidates, excluded, tuple(notes))
+    notes += fit.pattern.remarks
+    structures = [s for phase in candidates for s in (phase.structure, *phase.others)]
+    fractions = [Fraction(p.structure, p.weight_fraction, p.sigma) for p in fit.phases]
+    return Analysis(
+        fit,
+        accepted,
+        possible,
+        unexplained,
+        len(candidates),
+        excluded,
+        tuple(notes),
+        alternatives=alternatives_to(fit, accepted, structures, dispensed_mmol),
+        balance=mass_balance(fractions, dispensed_mmol),
+        order=order_of(fit, structures),
+    )
 
 
 def _cropped(pattern: Pattern, settings: AnalysisSettings) -> Pattern:

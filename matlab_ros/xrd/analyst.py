@@ -7,15 +7,19 @@ time compute: in the asker's own process everything else would wait.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from matlab_ros.model.errors import LabError
+from matlab_ros.model.lab_words import Confirm
+from matlab_ros.model.scan_program import ScanProgram
 
 if TYPE_CHECKING:
     from matlab_ros.xrd.analyse import Analysis
@@ -44,12 +48,28 @@ class Question:
         elements: that can be in the sample; see `matlab_ros.xrd.analyse.analyse`.
         phases: that are there; empty where they are searched.
         target: name or formula of a structure; empty for none.
+        scan: that the pattern was measured with; None where nobody knows.
+        earlier: patterns of the same sample that are added up with it.
+        earlier_scans: that they were measured with.
+        dispensed_mmol: amount and standard uncertainty of each element that was weighed in.
+        confirm: when a second refinement is made.
+        success_fraction: of the target, from which `Confirm.WHEN_SUCCESS` makes it.
+        programs: that a further scan may be made with.
+        budget_s: longest that it may take.
     """
 
     pattern: Path
     elements: tuple[str, ...]
     phases: tuple[str, ...]
     target: str = ""
+    scan: ScanProgram | None = None
+    earlier: tuple[Path, ...] = ()
+    earlier_scans: tuple[ScanProgram, ...] = ()
+    dispensed_mmol: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    confirm: Confirm = Confirm.NEVER
+    success_fraction: float = 0.0
+    programs: tuple[ScanProgram, ...] = ()
+    budget_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +160,8 @@ class Analyst:
                 [sys.executable, "-m", "matlab_ros.xrd.analyst_process", str(self._structures)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                # The matrices are small: threads would spend their time waiting for each other.
+                env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ},
             )
         return self._process
 

@@ -50,6 +50,12 @@ def same_composition(a: Mapping[str, float], b: Mapping[str, float], tolerance: 
     )
 
 
+def is_element(symbol: str) -> bool:
+    """Whether a word is the symbol of an element."""
+    element = gemmi.Element(symbol)
+    return bool(element.name == symbol and element.atomic_number > 0)
+
+
 def parse_elements(text: str) -> frozenset[str]:
     """Element symbols separated by commas or blanks, e.g. ``La,In,Ti,O,H``.
 
@@ -58,7 +64,7 @@ def parse_elements(text: str) -> frozenset[str]:
     """
     words = [word for word in re.split(r"[,\s]+", text) if word]
     for word in words:
-        if gemmi.Element(word).name != word or gemmi.Element(word).atomic_number == 0:
+        if not is_element(word):
             raise ValueError(f"{word!r} is no element symbol")
     if not words:
         raise ValueError("no element was given")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-
-from matlab_ros.xrd.structure import Structure
+from typing import Protocol
 
 # Compounds made of these alone are gases, liquids or ices, or burn off; carbon is the exception.
 VOLATILE = frozenset({"H", "He", "C", "N", "O", "F", "Ne", "Cl", "Ar", "Br", "Kr", "Xe", "Rn"})
@@ -25,7 +24,27 @@ class Atmosphere(str, Enum):
     INERT = "inert"
 
 
-def why_not(structure: Structure, atmosphere: Atmosphere) -> str | None:
+class Described(Protocol):
+    """What the reasons are taken from: a structure, or the summary of one."""
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """It is made of."""
+
+    @property
+    def volume_per_atom(self) -> float:
+        """In cubic angstrom."""
+
+    @property
+    def temperature_k(self) -> float:
+        """Of the determination, NaN when not stated."""
+
+    @property
+    def pressure_kpa(self) -> float:
+        """Of the determination, NaN when not stated."""
+
+
+def why_not(structure: Described, atmosphere: Atmosphere) -> str | None:
     """The reason why a structure is no candidate, or None if it is one."""
     elements = structure.elements
     if elements <= VOLATILE and elements != {"C"}:

@@ -43,6 +43,7 @@ class FitSettings:
         refine: which of `INSTRUMENT_NAMES` to refine, by index.
         grain_um: diameter of the powder's grains for the absorption correction, 0 for none.
         texture: whether phases may have a preferred orientation.
+        texture_step_deg: textures are chosen on points summed up to about this step.
     """
 
     background_terms: int = 8
@@ -55,6 +56,7 @@ class FitSettings:
     refine: tuple[int, ...] = SHAPE
     grain_um: float = NOMINAL_GRAIN_UM
     texture: bool = True
+    texture_step_deg: float = 0.045
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +144,13 @@ class Layout:
         if axis is None:
             return PhaseState(float(p[first]), p[first + 1 : last])
         return PhaseState(float(p[first]), p[first + 1 : last - 1], axis, float(p[last - 1]))
+
+    def rows(self, j: int) -> tuple[int, ...]:
+        """Where the derivatives of a phase's curve stand, as `PhaseProfile.add_slopes` asks."""
+        instrument = [-1] * len(INSTRUMENT_NAMES)
+        for at, i in enumerate(self._refine):
+            instrument[i] = at
+        return (*instrument, *range(*self._slices[j]))
 
     def touched(self, k: int) -> Sequence[int]:
         """Which phases a parameter acts on."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -14,17 +14,21 @@ from matlab_ros.chemistry.formula import FormulaError
 from matlab_ros.model.errors import DataError
 from matlab_ros.xrd.composition import formula_amounts, reduced_formula, same_composition
 from matlab_ros.xrd.eligibility import Atmosphere, why_not
-from matlab_ros.xrd.pattern import FloatArray, Radiation
-from matlab_ros.xrd.structure import Structure, listed_elements, read_structure, reflections
+from matlab_ros.xrd.pattern import FloatArray, Pattern
+from matlab_ros.xrd.prescreen import visible_intensity
+from matlab_ros.xrd.structure import Structure, read_structure
+from matlab_ros.xrd.structure_index import Entry, StructureIndex
+from matlab_ros.xrd.summary import MAX_CELL_ATOMS, Summary, fingerprints, summarise
 
-_FORMULA = re.compile(
-    r"^_chemical_formula_sum\s+(?:'([^'\n]*)'|\"([^\"\n]*)\"|(\S+))", re.MULTILINE
-)
 # Two determinations of one structure differ by less than this in volume and in pattern.
+_SAME_COMPOSITION = 0.01
 _SAME_VOLUME = 0.06
 _SAME_PATTERN = 0.90
-# Larger cells than these are molecular or framework crystals whose reflections fill any pattern.
-MAX_CELL_ATOMS = 400
+_MOST_OTHERS = 20
+T = TypeVar("T")
+
+MOST_CANDIDATES = 120
+"""Distinct structures that compete for a pattern at most; those it can hold most of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ class Phase:
     """
 
     structure: Structure
-    others: tuple[Structure, ...] = ()
+    others: Sequence[Structure] = ()
 
     @property
     def name(self) -> str:
@@ -78,61 +82,90 @@ class Candidates:
     excluded: tuple[Excluded, ...]
 
 
-class Library:
-    """CIFs in one or more folders, read only when their elements are asked for."""
+class Determinations(Sequence[Structure]):
+    """Structures of some CIFs, read when they are asked for."""
 
-    def __init__(self, folders: str | Path | Sequence[str | Path]) -> None:
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._stamps = tuple((str(e.path), e.size, e.mtime_ns) for e in entries)
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    @overload
+    def __getitem__(self, index: int) -> Structure: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Structure, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Structure | tuple[Structure, ...]:
+        if isinstance(index, slice):
+            return tuple(_read(*stamp) for stamp in self._stamps[index])
+        return _read(*self._stamps[index])
+
+
+class Library:
+    """CIFs in one or more folders, read only when their elements are asked for.
+
+    What is known of them is kept in an index, see `matlab_ros.xrd.structure_index`.
+    """
+
+    def __init__(
+        self, folders: str | Path | Sequence[str | Path], index: StructureIndex | None = None
+    ) -> None:
         """Lists the CIFs of the folders and those below them.
+
+        Args:
+            folders: of CIFs.
+            index: what is known of them; default: the user's.
 
         Raises:
             DataError: a folder does not exist or there is no CIF in it.
         """
         if isinstance(folders, str | Path):
             folders = [folders]
-        self.folders = tuple(Path(folder) for folder in folders)
-        self._files: list[tuple[Path, frozenset[str] | None]] = []
+        self.folders = tuple(dict.fromkeys(Path(folder) for folder in folders))
+        self._index = index or StructureIndex()
+        self._count = 0
         for folder in self.folders:
-            if not folder.is_dir():
-                raise DataError(folder, "there is no such folder", "name a folder of CIF files")
-            found = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".cif")
+            found = self._index.refresh(folder)
             if not found:
                 raise DataError(folder, "there is no CIF in it", "name a folder of CIF files")
-            self._files += [(path, _peek_elements(path)) for path in found]
-        self._read: dict[Path, Structure | DataError] = {}
+            self._count += found
 
     def __len__(self) -> int:
-        return len(self._files)
+        return self._count
 
     def candidates(
-        self, elements: Iterable[str], atmosphere: Atmosphere = Atmosphere.AIR
+        self,
+        elements: Iterable[str],
+        atmosphere: Atmosphere = Atmosphere.AIR,
+        pattern: Pattern | None = None,
+        most: int = MOST_CANDIDATES,
     ) -> Candidates:
         """All distinct structures made of some or all of the elements.
 
         Args:
             elements: what can be in the crucible.
             atmosphere: decides whether unoxidised metals can be there.
+            pattern: where it is given, no more than `most` structures are candidates, those whose
+                strongest lines it can hold most of.
+            most: see there.
         """
-        allowed = frozenset(elements)
-        usable: list[Structure] = []
-        excluded: list[Excluded] = []
-        for path, peeked in self._files:
-            if peeked is not None and not peeked <= allowed:
-                continue
-            structure = self._structure(path)
-            if isinstance(structure, DataError):
-                if peeked is not None:
-                    excluded.append(Excluded(path.stem, "", structure.problem))
-                continue
-            if not structure.elements <= allowed:
-                continue
-            reason = why_not(structure, atmosphere)
-            if reason is None and len(structure.symbols) > MAX_CELL_ATOMS:
-                reason = f"more than {MAX_CELL_ATOMS} atoms in the unit cell"
-            if reason is None:
-                usable.append(structure)
-            else:
-                excluded.append(Excluded(structure.name, structure.formula, reason))
-        return Candidates(tuple(distinct_phases(usable)), tuple(excluded))
+        usable, excluded = self._usable(elements, atmosphere)
+        if pattern is not None and len(usable) > most:
+            groups, beaten = _ranked(usable, pattern, most)
+            excluded += beaten
+        else:
+            groups = _grouped(usable)
+        phases = []
+        for group in groups:
+            try:
+                phases.append(_phase([entry for entry, _ in group]))
+            except DataError as error:
+                summary = group[0][1]
+                excluded.append(Excluded(summary.name, summary.formula, error.problem))
+        phases.sort(key=lambda phase: (phase.formula, phase.name))
+        return Candidates(tuple(phases), tuple(excluded))
 
     def named(self, name: str) -> tuple[Phase, ...]:
         """Phases of a name: a formula such as ``TiO2``, or a file's name such as ``TiO2-Rutile``.
@@ -147,32 +180,54 @@ class Library:
             wanted = formula_amounts(name)
         except FormulaError:
             return (self._of_file(name),)
-        found = self.candidates(wanted, Atmosphere.INERT)
+        usable, excluded = self._usable(wanted, Atmosphere.INERT)
         matching = [
-            phase
-            for phase in found.phases
-            if same_composition(phase.structure.composition, wanted, 0.005)
+            (entry, summary)
+            for entry, summary in usable
+            if same_composition(summary.composition, wanted, 0.005)
         ]
-        if not matching:
+        groups = _grouped(matching)
+        if not groups:
             reasons = [
                 f"{e.name}: {e.reason}"
-                for e in found.excluded
+                for e in excluded
                 if e.formula in ("", reduced_formula(wanted))
             ]
             left_out = f" ({'; '.join(reasons)})" if reasons else ""
             raise DataError(
                 self._where(), f"it has no usable structure of {name}{left_out}", "add its CIF"
             )
-        return tuple(matching)
+        phases = [_phase([entry for entry, _ in group]) for group in groups]
+        return tuple(sorted(phases, key=lambda phase: (phase.formula, phase.name)))
+
+    def _usable(
+        self, elements: Iterable[str], atmosphere: Atmosphere
+    ) -> tuple[list[tuple[Entry, Summary]], list[Excluded]]:
+        """What is made of the elements: what can be there, and what cannot, and why."""
+        allowed = frozenset(elements)
+        usable: list[tuple[Entry, Summary]] = []
+        excluded: list[Excluded] = []
+        for entry in self._index.described(self._index.made_of(self.folders, allowed)):
+            summary = entry.summary
+            if summary is None:
+                excluded.append(Excluded(entry.path.stem, "", entry.reason))
+                continue
+            # A formula may name fewer elements than the atoms are of.
+            if not summary.elements <= allowed:
+                continue
+            reason = why_not(summary, atmosphere)
+            if reason is None and summary.n_atoms > MAX_CELL_ATOMS:
+                reason = f"more than {MAX_CELL_ATOMS} atoms in the unit cell"
+            if reason is None:
+                usable.append((entry, summary))
+            else:
+                excluded.append(Excluded(summary.name, summary.formula, reason))
+        return usable, excluded
 
     def _of_file(self, name: str) -> Phase:
         stem = name[:-4] if name.lower().endswith(".cif") else name
-        for path, _ in self._files:
-            if path.stem == stem:
-                structure = self._structure(path)
-                if isinstance(structure, DataError):
-                    raise structure
-                return Phase(structure)
+        for entry in self._index.of_name(self.folders, stem):
+            return Phase(_read(str(entry.path), entry.size, entry.mtime_ns))
         raise DataError(
             self._where(),
             f"{name!r} is neither a formula nor the name of a structure in it",
@@ -182,14 +237,6 @@ class Library:
     def _where(self) -> str:
         return ", ".join(str(folder) for folder in self.folders)
 
-    def _structure(self, path: Path) -> Structure | DataError:
-        if path not in self._read:
-            try:
-                self._read[path] = read_structure(path)
-            except DataError as error:
-                self._read[path] = error
-        return self._read[path]
-
 
 def distinct_phases(structures: Sequence[Structure]) -> list[Phase]:
     """Groups determinations of the same structure; the best of each group stands for it.
@@ -198,59 +245,75 @@ def distinct_phases(structures: Sequence[Structure]) -> list[Phase]:
     same powder pattern once the volumes are made equal. Space groups are not compared: one
     structure may be given in several settings, or once in too low a symmetry.
     """
-    groups: list[list[Structure]] = []
-    for structure in sorted(structures, key=_quality, reverse=True):
-        for group in groups:
-            if _same_structure(group[0], structure):
-                group.append(structure)
-                break
-        else:
-            groups.append([structure])
-    phases = [Phase(group[0], tuple(group[1:])) for group in groups]
+    groups = _grouped([(structure, summarise(structure)) for structure in structures])
+    phases = [
+        Phase(group[0][0], tuple(structure for structure, _ in group[1:])) for group in groups
+    ]
     return sorted(phases, key=lambda phase: (phase.formula, phase.name))
 
 
-def _quality(structure: Structure) -> tuple[int, int, int, str]:
-    """Order of preference: modern, with displacement parameters, then the newest."""
-    modern = structure.year >= 1970
-    return (int(modern), int(structure.has_displacements), structure.year, structure.name)
+def _grouped(items: Sequence[tuple[T, Summary]]) -> list[list[tuple[T, Summary]]]:
+    """Items with their summaries, those of one structure together, the best of each group first."""
+    summaries = [summary for _, summary in items]
+    order = sorted(range(len(items)), key=lambda i: _quality(summaries[i]), reverse=True)
+    prints = fingerprints(summaries)
+    composition = _atomic_fractions(summaries)
+    volume = np.array([summary.volume_per_atom for summary in summaries])
+    first: list[int] = []
+    groups: list[list[tuple[T, Summary]]] = []
+    for i in order:
+        same = (
+            (
+                np.abs(composition[first] - composition[i]).max(axis=1, initial=0.0)
+                <= _SAME_COMPOSITION
+            )
+            & (np.abs(volume[first] / volume[i] - 1.0) <= _SAME_VOLUME)
+            & (prints[first] @ prints[i] > _SAME_PATTERN)
+        )
+        if same.any():
+            groups[int(np.argmax(same))].append(items[i])
+        else:
+            first.append(i)
+            groups.append([items[i]])
+    return groups
 
 
-def _same_structure(a: Structure, b: Structure) -> bool:
-    if not same_composition(a.composition, b.composition, 0.01):
-        return False
-    if abs(a.volume_per_atom / b.volume_per_atom - 1.0) > _SAME_VOLUME:
-        return False
-    return float(_fingerprint(a) @ _fingerprint(b)) > _SAME_PATTERN
+def _atomic_fractions(summaries: Sequence[Summary]) -> FloatArray:
+    """Shape (structures, elements)."""
+    elements = sorted(frozenset().union(*(summary.elements for summary in summaries)))
+    amounts = np.array([[s.composition.get(e, 0.0) for e in elements] for s in summaries])
+    return amounts / amounts.sum(axis=1, keepdims=True) if summaries else amounts.reshape(0, 0)
+
+
+def _ranked(
+    usable: Sequence[tuple[Entry, Summary]], pattern: Pattern, most: int
+) -> tuple[list[list[tuple[Entry, Summary]]], list[Excluded]]:
+    """The distinct structures of which the pattern can hold most, and the others."""
+    bounds = visible_intensity(pattern, [summary for _, summary in usable])
+    order = [usable[i] for i in np.argsort(-bounds, kind="stable")]
+    taken = 2 * most
+    while len(groups := _grouped(order[:taken])) < most and taken < len(order):
+        taken *= 2
+    best = {id(summary): place for place, (_, summary) in enumerate(order)}
+    groups.sort(key=lambda group: min(best[id(summary)] for _, summary in group))
+    left_out = [group[0][1] for group in groups[most:]] + [s for _, s in order[taken:]]
+    reason = f"its strongest lines fit the pattern less well than those of {most} others"
+    return groups[:most], [Excluded(s.name, s.formula, reason) for s in left_out]
+
+
+def _phase(entries: Sequence[Entry]) -> Phase:
+    best = entries[0]
+    structure = _read(str(best.path), best.size, best.mtime_ns)
+    return Phase(structure, Determinations(entries[1 : 1 + _MOST_OTHERS]))
 
 
 @lru_cache(maxsize=4096)
-def _fingerprint(structure: Structure) -> FloatArray:
-    """Powder pattern over log(d) at equal volume per atom, as a unit vector, shape (400,)."""
-    wavelength = Radiation().kalpha1_angstrom
-    found = reflections(structure, 1.2, wavelength, 1e-3)
-    scaled = found.d / structure.volume_per_atom ** (1.0 / 3.0)
-    theta = np.arcsin(wavelength / (2.0 * found.d))
-    polarised = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
-    weights = found.f_squared * found.multiplicity * polarised
-    grid = np.linspace(np.log(0.5), np.log(6.0), 400)
-    width = 0.008
-    curve = np.exp(-(((grid[:, None] - np.log(scaled)) / width) ** 2) / 2) @ weights
-    norm = float(np.linalg.norm(curve))
-    return np.asarray(curve / norm if norm > 0 else curve, dtype=np.float64)
+def _read(path: str, _size: int, _mtime_ns: int) -> Structure:
+    """A structure; read again only when its file has changed."""
+    return read_structure(path)
 
 
-def _peek_elements(path: Path) -> frozenset[str] | None:
-    """Elements of a CIF, from its formula where it has one; None where it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    match = _FORMULA.search(text)
-    if match is None:
-        return listed_elements(path)
-    try:
-        amounts = formula_amounts(next(group for group in match.groups() if group is not None))
-    except ValueError:
-        return listed_elements(path)
-    return frozenset("H" if e == "D" else e for e in amounts)
+def _quality(summary: Summary) -> tuple[int, int, int, str]:
+    """Order of preference: modern, with displacement parameters, then the newest."""
+    modern = summary.year >= 1970
+    return (int(modern), int(summary.has_displacements), summary.year, summary.name)

@@ -20,6 +20,8 @@ class Radiation:
         kalpha1_angstrom: wavelength of K-alpha 1 in angstrom.
         kalpha2_angstrom: wavelength of K-alpha 2 in angstrom.
         kalpha2_ratio: intensity of K-alpha 2 relative to K-alpha 1; 0 means monochromatic.
+        others: wavelength in angstrom and intensity relative to K-alpha 1 of each further line,
+            such as what a filter leaves of K-beta.
 
     The defaults are copper's (Hoelzer et al., Phys. Rev. A 56, 4554, 1997).
     """
@@ -28,12 +30,14 @@ class Radiation:
     kalpha1_angstrom: float = 1.5405929
     kalpha2_angstrom: float = 1.5444274
     kalpha2_ratio: float = 0.5
+    others: tuple[tuple[float, float], ...] = ()
 
     def lines(self) -> FloatArray:
         """Wavelength (angstrom) and relative intensity of each line, shape (n_lines, 2)."""
         rows = [(self.kalpha1_angstrom, 1.0)]
         if self.kalpha2_ratio > 0:
             rows.append((self.kalpha2_angstrom, self.kalpha2_ratio))
+        rows += self.others
         return np.array(rows, dtype=np.float64)
 
 
@@ -51,6 +55,7 @@ class Pattern:
         source: file the pattern came from, or "" when it was calculated.
         sigma: standard uncertainty of `counts`, shape (n,), where the file gives one; otherwise
             None, and Poisson statistics hold.
+        remarks: what a reader had to assume or correct, in sentences.
     """
 
     two_theta_deg: FloatArray
@@ -60,6 +65,7 @@ class Pattern:
     sample_id: str = ""
     source: str = ""
     sigma: FloatArray | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.two_theta_deg.ndim != 1 or self.two_theta_deg.shape != self.counts.shape:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 
 from matlab_ros.xrd.pattern import FloatArray, Radiation
+from matlab_ros.xrd.peaks import add_reflections, add_slopes
 from matlab_ros.xrd.structure import Reflections, Structure, cell_volume, reciprocal_metric
 from matlab_ros.xrd.structure import reflections as reflections_of
 from matlab_ros.xrd.texture import Axis, cosines_squared, march_dollase, march_dollase_slope
@@ -30,6 +32,9 @@ class Instrument:
         zero_deg: what the goniometer reads too much, in degrees.
         displacement_deg: peak shift at 2 theta = 0 of a sample above or below the axis;
             the shift is displacement_deg * cos(theta).
+        axial_deg: axial divergence lowers the centroids of reflections by
+            axial_deg / tan(2 theta); of the instrument, not of the sample. With Soller slits of
+            opening D in both beams about D^2 / 6, D in radians and the result as well.
         monochromator_two_theta_deg: diffraction angle of a monochromator, 0 for a filter.
         roughness: intensity is multiplied by exp(-roughness / sin(theta)), which is what a rough
             or porous surface (Suortti, J. Appl. Cryst. 5, 325, 1972) or an absorbing layer on it
@@ -45,6 +50,7 @@ class Instrument:
     asymmetry: float = 0.03
     zero_deg: float = 0.0
     displacement_deg: float = 0.0
+    axial_deg: float = 0.022
     monochromator_two_theta_deg: float = 0.0
     roughness: float = 0.0
 
@@ -92,6 +98,7 @@ class PhaseProfile:
         free: index tuples into the cell constants that change together, e.g. ((0, 1), (2,)).
         lines: wavelengths and relative intensities, shape (n_lines, 2).
         polarisation: cos^2 of the monochromator's angle, 1 without one.
+        axial_deg: `Instrument.axial_deg`.
         axis: of preferred orientation, None for none.
         tilts: cos^2 of the angles between the axis and the equivalents of each reflection, shape
             (m, g).
@@ -105,6 +112,7 @@ class PhaseProfile:
     free: tuple[tuple[int, ...], ...]
     lines: FloatArray
     polarisation: float
+    axial_deg: float = 0.0
     axis: Axis | None = None
     tilts: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
@@ -130,11 +138,6 @@ class PhaseProfile:
         tilts = cosines_squared(self.structure, self.reflections.hkl, axis)
         return replace(self, axis=axis, tilts=tilts)
 
-    def slope(self, axis: Axis) -> PhaseProfile:
-        """One whose curve is the derivative of `curve` by March's parameter, without texture."""
-        tilts = cosines_squared(self.structure, self.reflections.hkl, axis)
-        return replace(self, strength=self.strength * march_dollase_slope(tilts))
-
     def curve(
         self,
         two_theta_deg: FloatArray,
@@ -142,6 +145,7 @@ class PhaseProfile:
         size_deg: float,
         shape: FloatArray,
         march: float = 1.0,
+        microstrain: float = 0.0,
     ) -> FloatArray:
         """Diffracted intensity of unit scale at each angle, shape (n,).
 
@@ -155,24 +159,118 @@ class PhaseProfile:
             size_deg: Lorentzian width of small crystallites, FWHM = size_deg / cos(theta).
             shape: `Instrument.vector`, shape (8,).
             march: March's parameter r of a textured phase; 1 for none.
+            microstrain: spread e of the spacings, dimensionless; Lorentzian FWHM = 4 e tan(theta).
         """
-        cell = self.cell(strain)
-        strength = self.strength
-        if self.axis is not None and march != 1.0:
-            strength = strength * march_dollase(self.tilts, march)
         out = np.zeros_like(two_theta_deg)
-        _accumulate(
+        self.add_curve(out, two_theta_deg, strain, size_deg, shape, march, microstrain)
+        return out
+
+    def add_curve(
+        self,
+        out: FloatArray,
+        two_theta_deg: FloatArray,
+        strain: FloatArray,
+        size_deg: float,
+        shape: FloatArray,
+        march: float = 1.0,
+        microstrain: float = 0.0,
+    ) -> None:
+        """Adds `curve` to `out`, shape (n,)."""
+        cell = self.cell(strain)
+        add_reflections(
             out,
             two_theta_deg,
             self.indices,
-            strength,
+            self._strength(cell, march),
             reciprocal_metric(cell),
             self.lines,
             shape,
             size_deg,
+            float(np.degrees(4.0 * microstrain)),
             self.polarisation,
+            self.axial_deg,
         )
-        return out / cell_volume(cell) ** 2
+
+    def add_slopes(
+        self,
+        out: FloatArray,
+        rows: Sequence[int],
+        two_theta_deg: FloatArray,
+        strain: FloatArray,
+        size_deg: float,
+        shape: FloatArray,
+        march: float = 1.0,
+        scale: float = 1.0,
+        axes: Sequence[Axis] = (),
+    ) -> None:
+        """Adds the derivatives of `curve` times a scale to rows of a matrix.
+
+        At constant volume of the cell, which a change of scale makes up for, and only near each
+        reflection; see `matlab_ros.xrd.peaks`.
+
+        Args:
+            out: shape (p, n).
+            rows: which row takes the derivative by each value of `shape`, -1 for none; by
+                `size_deg`; by each strain; by March's parameter, of a textured phase; by March's
+                parameter of each of `axes`.
+            two_theta_deg, strain, size_deg, shape, march: as for `curve`.
+            scale: of the curve.
+            axes: of textures that a phase without one may have.
+        """
+        cell = self.cell(strain)
+        metric = reciprocal_metric(cell)
+        strength = self._strength(cell, march) * scale
+        tilted = [
+            strength * march_dollase_slope(cosines_squared(self.structure, self.hkl, axis))
+            for axis in axes
+        ]
+        if self.axis is not None:
+            h = 1e-4
+            change = march_dollase(self.tilts, march + h) - march_dollase(self.tilts, march - h)
+            tilted.insert(0, strength * change / (2.0 * h * march_dollase(self.tilts, march)))
+        add_slopes(
+            out,
+            np.array(rows, dtype=np.int64),
+            two_theta_deg,
+            self.indices,
+            strength,
+            np.array(tilted).reshape(-1, strength.size),
+            metric,
+            self._metric_slopes(cell, metric),
+            self.lines,
+            shape,
+            size_deg,
+            self.polarisation,
+            self.axial_deg,
+        )
+
+    @property
+    def hkl(self) -> NDArray[np.int64]:
+        """Miller indices of the reflections, shape (m, 3)."""
+        return self.reflections.hkl
+
+    def _strength(self, cell: FloatArray, march: float) -> FloatArray:
+        """Of each reflection, per square of the cell's volume, shape (m,)."""
+        strength = self.strength / cell_volume(cell) ** 2
+        if self.axis is not None and march != 1.0:
+            strength *= march_dollase(self.tilts, march)
+        return strength
+
+    def _metric_slopes(self, cell: FloatArray, metric: FloatArray) -> FloatArray:
+        """Derivatives of the reciprocal metric by each strain, shape (f, 3, 3)."""
+        slopes = np.zeros((len(self.free), 3, 3))
+        for slope, group in zip(slopes, self.free, strict=True):
+            if group[0] < 3:
+                # A longer axis shortens its reciprocal one and leaves the others.
+                for i in group:
+                    slope[i, :] -= metric[i, :]
+                    slope[:, i] -= metric[:, i]
+            else:
+                h = 1e-5
+                wider = cell.copy()
+                wider[list(group)] *= 1.0 + h
+                slope[:] = (reciprocal_metric(wider) - metric) / h
+        return slopes
 
 
 def phase_profile(
@@ -180,9 +278,9 @@ def phase_profile(
 ) -> PhaseProfile:
     """Prepares a structure for a scan that ends at an angle in degrees."""
     theta = np.radians(min(last_deg + TAIL_DEG, 175.0) / 2)
-    found = reflections_of(
-        structure, radiation.kalpha1_angstrom / (2 * np.sin(theta)), radiation.kalpha1_angstrom
-    )
+    lines = radiation.lines()
+    d_min = float(lines[:, 0].min()) / (2 * np.sin(theta))
+    found = reflections_of(structure, d_min, radiation.kalpha1_angstrom)
     monochromator = np.radians(instrument.monochromator_two_theta_deg)
     return PhaseProfile(
         structure=structure,
@@ -191,8 +289,9 @@ def phase_profile(
         strength=np.ascontiguousarray(found.f_squared * found.multiplicity),
         indices=np.ascontiguousarray(found.hkl, dtype=np.float64).reshape(-1, 3),
         free=free_cell_constants(structure.cell),
-        lines=radiation.lines(),
+        lines=lines,
         polarisation=float(np.cos(monochromator) ** 2),
+        axial_deg=instrument.axial_deg,
     )
 
 
@@ -224,140 +323,3 @@ def size_nm(size_deg: float, wavelength_angstrom: float) -> float:
 def size_broadening_deg(crystallite_nm: float, wavelength_angstrom: float) -> float:
     """The inverse of `size_nm`."""
     return float(np.degrees(0.9 * wavelength_angstrom / (10.0 * crystallite_nm)))
-
-
-# Divisions follow IEEE rules (error_model): a check for zero in every one would keep the loops from
-# being vectorised.
-
-_GAUSS_FULL_WIDTHS = math.sqrt(12.0)
-"""Full widths from its centre beyond which a Gaussian is left out: it is 1e-14 of its height."""
-
-
-@njit(cache=True, fastmath=True, nogil=True, error_model="numpy", inline="always")
-def _add_tail(out, angles, centre, height, steepness):  # type: ignore[no-untyped-def]
-    """Adds height / (1 + steepness delta^2)."""
-    for i in range(out.size):
-        delta = angles[i] - centre
-        out[i] += height / (1.0 + steepness * delta * delta)
-
-
-@njit(cache=True, fastmath=True, nogil=True, error_model="numpy", inline="always")
-def _add_core(  # type: ignore[no-untyped-def]
-    out, angles, centre, height, steepness, gauss_height, gauss_steepness
-):
-    """Adds the same and gauss_height exp(-gauss_steepness delta^2), whose exponent is above -34.
-
-    The exponential is the 256th power of its Taylor polynomial at a 256th of the exponent, good to
-    1e-14 and, other than a call of the library's, vectorised.
-    """
-    for i in range(out.size):
-        delta = angles[i] - centre
-        delta *= delta
-        y = gauss_steepness * delta * (-1.0 / 256.0)
-        e = 1.0 + y / 7.0 * (1.0 + y / 8.0)
-        e = 1.0 + y / 4.0 * (1.0 + y / 5.0 * (1.0 + y / 6.0 * e))
-        e = 1.0 + y * (1.0 + y / 2.0 * (1.0 + y / 3.0 * e))
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        out[i] += height / (1.0 + steepness * delta) + gauss_height * e
-
-
-@njit(
-    "void(f8[::1], f8[::1], f8[:, ::1], f8[::1], f8[:, :], f8[:, ::1], f8[::1], f8, f8)",
-    cache=True,
-    fastmath=True,
-    nogil=True,
-    error_model="numpy",
-)
-def _accumulate(  # type: ignore[no-untyped-def]
-    out, angles, indices, strength, metric, lines, shape, size_deg, polarisation
-):  # pragma: no cover - compiled
-    """Adds all reflections to `out`.
-
-    Pseudo-Voigt of Thompson, Cox and Hastings (J. Appl. Cryst. 20, 79, 1987). Tails are drawn to
-    6 (Gaussian) to 66 (Lorentzian) full widths, at most 5 degrees.
-    """
-    zero, displacement, u, v, w, x, asymmetry, roughness = shape
-    n = angles.shape[0]
-    gauss = 2.0 * np.sqrt(np.log(2.0) / np.pi)
-    four_ln2 = 4.0 * np.log(2.0)
-    for k in range(indices.shape[0]):
-        h0, h1, h2 = indices[k, 0], indices[k, 1], indices[k, 2]
-        inverse_d = np.sqrt(
-            h0 * h0 * metric[0, 0]
-            + h1 * h1 * metric[1, 1]
-            + h2 * h2 * metric[2, 2]
-            + 2.0 * (h0 * h1 * metric[0, 1] + h0 * h2 * metric[0, 2] + h1 * h2 * metric[1, 2])
-        )
-        for line in range(lines.shape[0]):
-            sine = 0.5 * lines[line, 0] * inverse_d
-            if sine >= 0.9999:
-                continue
-            theta = np.arcsin(sine)
-            cosine = np.sqrt(1.0 - sine * sine)
-            tangent = sine / cosine
-            centre = 2.0 * theta * 180.0 / np.pi + zero + displacement * cosine
-            if centre < angles[0] - 5.0 or centre > angles[n - 1] + 5.0:
-                continue
-            cos2 = 1.0 - 2.0 * sine * sine
-            lorentz = (1.0 + polarisation * cos2 * cos2) / (
-                (1.0 + polarisation) * sine * sine * cosine
-            )
-            lorentz *= np.exp(-roughness / sine)
-            g2 = u * tangent * tangent + v * tangent + w
-            g = np.sqrt(g2 if g2 > 1e-5 else 1e-5)
-            lz = x + size_deg / cosine
-            if lz < 1e-4:
-                lz = 1e-4
-            fwhm = (
-                g**5
-                + 2.69269 * g**4 * lz
-                + 2.42843 * g**3 * lz**2
-                + 4.47163 * g**2 * lz**3
-                + 0.07842 * g * lz**4
-                + lz**5
-            ) ** 0.2
-            q = lz / fwhm
-            eta = 1.36603 * q - 0.47719 * q * q + 0.11116 * q * q * q
-            eta = min(max(eta, 0.0), 1.0)
-            reach = min(max(fwhm * (6.0 + 60.0 * eta), 0.3), 5.0)
-            skew = 1.0 + asymmetry / np.tan(max(centre, 5.0) * np.pi / 180.0)
-            skew = max(skew, 0.5)
-            left, right = fwhm * skew, fwhm / skew
-            height = strength[k] * lines[line, 1] * lorentz / fwhm
-            # Both halves together keep unit area whatever the skew.
-            height *= 2.0 / (skew + 1.0 / skew)
-            tail = height * eta * 0.6366197723675814
-            core = height * (1.0 - eta) * gauss
-            steep_left, steep_right = 1.0 / (left * left), 1.0 / (right * right)
-            first = np.searchsorted(angles, centre - reach)
-            low = np.searchsorted(angles, centre - min(left * _GAUSS_FULL_WIDTHS, reach))
-            middle = np.searchsorted(angles, centre)
-            high = np.searchsorted(angles, centre + min(right * _GAUSS_FULL_WIDTHS, reach))
-            last = np.searchsorted(angles, centre + reach)
-            _add_tail(out[first:low], angles[first:low], centre, tail, 4.0 * steep_left)
-            _add_core(
-                out[low:middle],
-                angles[low:middle],
-                centre,
-                tail,
-                4.0 * steep_left,
-                core,
-                four_ln2 * steep_left,
-            )
-            _add_core(
-                out[middle:high],
-                angles[middle:high],
-                centre,
-                tail,
-                4.0 * steep_right,
-                core,
-                four_ln2 * steep_right,
-            )
-            _add_tail(out[high:last], angles[high:last], centre, tail, 4.0 * steep_right)

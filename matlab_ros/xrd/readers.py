@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from matlab_ros.model.errors import DataError
+from matlab_ros.xrd.noise import estimated_sigma, is_integral
 from matlab_ros.xrd.pattern import FloatArray, Pattern
-from matlab_ros.xrd.xrdml import MAX_BYTES, MAX_POINTS, read_xrdml
+from matlab_ros.xrd.scans import MAX_BYTES, MAX_POINTS, combined
+from matlab_ros.xrd.vendor import SUFFIXES, read_vendor
+from matlab_ros.xrd.xrdml import read_xrdml
 
 MIN_POINTS = 10
+COLUMN_SUFFIXES = (".xy", ".xye", ".dat", ".csv", ".txt")
+PATTERN_SUFFIXES = (".xrdml", *SUFFIXES, *COLUMN_SUFFIXES)
+"""Endings of the files that can be read."""
 
 
-def read_pattern(path: str | Path) -> Pattern:
+def read_pattern(path: str | Path, scan: int | None = None) -> Pattern:
     """Reads a pattern; the file's ending says how.
 
     Args:
-        path: .xrdml, or two columns .xy / .dat / .csv / .txt (angle, counts), or three columns
-            .xye (angle, counts, standard uncertainty).
+        path: .xrdml; .brml, .rasx, .ras, .raw and others of `matlab_ros.xrd.vendor`; or two
+            columns .xy / .dat / .csv / .txt (angle, counts), or three columns .xye (angle,
+            counts, standard uncertainty).
+        scan: which scan of a file with several, from 1; without it repeats are summed, and scans
+            over different angles are refused.
 
     Raises:
         DataError: the file is missing, of an unknown kind, truncated, or makes no sense.
     """
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        known = ", ".join(sorted(_READERS))
-        raise DataError(path, f"files ending in {path.suffix!r} are not known", f"use {known}")
-    return reader(path)
+    suffix = path.suffix.lower()
+    if suffix == ".xrdml":
+        return read_xrdml(path, scan)
+    if suffix in SUFFIXES:
+        return read_vendor(path, scan)
+    if suffix in COLUMN_SUFFIXES:
+        return combined(path, [read_columns(path)], scan)
+    raise DataError(
+        path, f"files ending in {path.suffix!r} are not known", f"use {', '.join(PATTERN_SUFFIXES)}"
+    )
 
 
 def read_columns(path: str | Path) -> Pattern:
     """Reads angle, counts and, if there is one, uncertainty from a text file in columns.
 
     Columns are separated by blanks, tabs, commas or semicolons. Lines at the top that are not
-    numbers are a header; such a line further down is an error. Copper radiation is assumed.
+    numbers are a header; such a line further down is an error. Copper radiation is assumed. Where
+    the values are no whole numbers and scatter otherwise than counts do, they are rates or scaled,
+    and their uncertainty is estimated from the scatter.
 
     Raises:
         DataError: as for `read_pattern`.
@@ -69,7 +84,14 @@ def read_columns(path: str | Path) -> Pattern:
         sigma = table[:, 2].copy()
         if np.any(sigma <= 0):
             raise DataError(path, "some uncertainties are not above zero", "leave the column out")
-    return Pattern(angles, counts, sample_id=path.stem, source=str(path), sigma=sigma)
+    remarks: tuple[str, ...] = ()
+    if sigma is None and not is_integral(counts):
+        sigma = estimated_sigma(counts)
+        if sigma is not None:
+            remarks = ("The values are no counts; their noise was estimated from their scatter.",)
+    return Pattern(
+        angles, counts, sample_id=path.stem, source=str(path), sigma=sigma, remarks=remarks
+    )
 
 
 def _rows(path: Path) -> list[list[float]]:
@@ -98,13 +120,3 @@ def _rows(path: Path) -> list[list[float]]:
         if len(rows) > MAX_POINTS:
             raise DataError(path, f"it has more than {MAX_POINTS} points", "give one scan")
     return rows
-
-
-_READERS: dict[str, Callable[[str | Path], Pattern]] = {
-    ".xrdml": read_xrdml,
-    ".xy": read_columns,
-    ".xye": read_columns,
-    ".dat": read_columns,
-    ".csv": read_columns,
-    ".txt": read_columns,
-}

@@ -2,25 +2,24 @@
 
 Each round asks of every candidate how much of chi^2 it would take away beside the phases found
 so far (a short fit of it alone, the others free in scale), then fits the most promising ones
-together with the found phases. The best is accepted if it takes away enough. At the end every
-accepted phase must hold its place: it goes if the fit without it is nearly as good.
-
-"Enough" has two parts. The decrease of chi^2 must be significant by Schwarz's criterion (BIC),
-with chi^2 in units of what the better fit leaves, so that a model that is never perfect is not
-taken at its word. And it must be a good share of what counting noise does not account for: what
-texture and wrong peak shapes leave over is significant too, and a false phase will take some of it.
+together with the found phases. Of those for which there is enough evidence the one that fits best
+is accepted. At the end every accepted phase must hold its place: it goes if there is not enough
+evidence against the fit without it. What evidence is stands in `matlab_ros.xrd.presence`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 
-from matlab_ros.xrd.fit import FitResult, Problem, Solution, fit_pattern
+from matlab_ros.xrd.evidence import STRONG_EVIDENCE
+from matlab_ros.xrd.fit import FitResult, fit_pattern, visible_fraction
 from matlab_ros.xrd.fit_parameters import ALIGNMENT, FitSettings, PhaseState
+from matlab_ros.xrd.least_squares import Problem, Solution
 from matlab_ros.xrd.library import Phase
 from matlab_ros.xrd.pattern import FloatArray, Pattern
+from matlab_ros.xrd.presence import evidence_of_presence
 from matlab_ros.xrd.profile import Instrument, PhaseProfile, phase_profile
 from matlab_ros.xrd.structure import Structure
 
@@ -30,8 +29,8 @@ class SearchSettings:
     """When a phase is accepted, and how hard to look.
 
     Attributes:
-        acceptance: share of the excess of chi^2 over its expectation that a phase must take away.
-        evidence: how many times Schwarz's penalty the decrease of chi^2 must be.
+        evidence: twice the logarithm of the odds for it that a phase must have to be accepted.
+        hint: the same to be reported as possible.
         smallest_fraction: weight fraction below which a phase is not reported.
         most_phases: where to stop.
         verified: how many of a round's candidates are fitted together with the found phases.
@@ -43,13 +42,13 @@ class SearchSettings:
         fit: of the last fit; the search loosens it.
     """
 
-    acceptance: float = 0.12
-    evidence: float = 1.0
+    evidence: float = 3.0 * STRONG_EVIDENCE
+    hint: float = STRONG_EVIDENCE
     smallest_fraction: float = 0.006
     most_phases: int = 6
     verified: int = 2
     alternative: float = 0.9
-    search_step_deg: float = 0.03
+    search_step_deg: float = 0.045
     most_determinations: int = 3
     clearly_better: float = 0.02
     fit: FitSettings = field(default_factory=FitSettings)
@@ -76,8 +75,7 @@ class SearchResult:
 
     Attributes:
         accepted: in the order of the fit's phases.
-        possible: phases that take away at least a third of what acceptance asks for, with their
-            gain, best first.
+        possible: phases with some evidence, but not enough, with their gain, best first.
         fit: with all accepted phases, at the pattern's full resolution.
         fits: how many fits the search took.
     """
@@ -101,7 +99,7 @@ def search_phases(
     settings = settings or SearchSettings()
     search = _Search(pattern, candidates, settings)
     search.run()
-    return search.finish(pattern)
+    return search.finish(pattern, settings.smallest_fraction)
 
 
 def fit_named_phases(
@@ -126,10 +124,15 @@ def fit_named_phases(
 
 @dataclass(frozen=True)
 class _Gain:
-    """What a phase does for a fit."""
+    """What a phase does for a fit.
+
+    Attributes:
+        share: of the excess of chi^2 over its expectation that it takes away, 0 to 1.
+        evidence: that it is there; see `matlab_ros.xrd.presence`.
+    """
 
     share: float
-    significant: bool
+    evidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +143,15 @@ class _Trial:
     phase: Phase
     state: PhaseState
     instrument: Instrument
+
+
+@dataclass(frozen=True, eq=False)
+class _Verified:
+    """A candidate fitted together with the accepted phases."""
+
+    gain: _Gain
+    trial: _Trial
+    solution: Solution
 
 
 class _Search:
@@ -164,7 +176,8 @@ class _Search:
         self.accepted: list[Accepted] = []
         self.possible: list[tuple[Phase, float]] = []
         self.fits = 0
-        self.solution = Problem(self._pattern, settings.fit).minimise([])
+        self._problem = Problem(self._pattern, settings.fit)
+        self.solution = self._problem.minimise([])
 
     def run(self) -> None:
         """Accepts phases until none takes away enough, then drops those not needed."""
@@ -183,8 +196,7 @@ class _Search:
             trials = self._trials(eligible)
             if trials:
                 verified = self._verify(trials[: self._settings.verified])
-                _, best, solution = verified[0]
-                phase = best.phase
+                phase, solution = verified[0].trial.phase, verified[0].solution
             else:
                 # Nothing left improves the fit; the rest is there by name only.
                 phase = open_choices[0][0]
@@ -196,32 +208,46 @@ class _Search:
                 choice for choice in open_choices if all(other is not phase for other in choice)
             ]
 
-    def finish(self, pattern: Pattern) -> SearchResult:
-        """The last fit, at the full resolution of the pattern."""
-        structures = [accepted.phase.structure for accepted in self.accepted]
+    def finish(self, pattern: Pattern, smallest_fraction: float = 0.0) -> SearchResult:
+        """The last fit, at the full resolution of the pattern.
+
+        Args:
+            pattern: all of it.
+            smallest_fraction: phases below it go, such as one that was accepted for what a texture
+                of another does, which only this fit knows of.
+        """
         settings = replace(self._settings.fit, instrument=self.solution.instrument)
-        fit = fit_pattern(pattern, structures, settings, self.solution.phases)
-        return SearchResult(tuple(self.accepted), tuple(self.possible), fit, self.fits + 1)
+        starts = list(self.solution.phases)
+        while True:
+            structures = [accepted.phase.structure for accepted in self.accepted]
+            fit = fit_pattern(pattern, structures, settings, starts)
+            self.fits += 1
+            present = [phase.weight_fraction >= smallest_fraction for phase in fit.phases]
+            if all(present) or not any(present):
+                return SearchResult(tuple(self.accepted), tuple(self.possible), fit, self.fits)
+            self.accepted = list(compress(self.accepted, present))
+            starts = list(compress(starts, present))
 
     def _trials(self, eligible: set[int] | None = None) -> list[_Trial]:
         """Gain of each candidate beside the accepted phases, best first."""
         chosen = {id(accepted.phase) for accepted in self.accepted}
-        known: FloatArray | None = None
+        problem = self._problem
         refine: tuple[int, ...] = ALIGNMENT
+        known = problem.curves(self.solution)
         if chosen:
-            known = Problem(self._pattern, self._loose()).curves(self.solution)
-            known = known[:, self.solution.scales > 0]
+            problem = problem.beside(known[self.solution.scales > 0])
             refine = ()
         settings = replace(self._loose(), refine=refine, max_iterations=4)
-        problem = Problem(self._pattern, settings, known)
+        calculated = self.solution.scales @ known
         trials = []
         for phase in self._candidates:
             if id(phase) in chosen or (eligible is not None and id(phase) not in eligible):
                 continue
-            found = problem.minimise([self._profiles[id(phase)]])
+            found = problem.minimise([self._profiles[id(phase)]], settings=settings)
             self.fits += 1
             if found.scales[0] > 0:
-                gain = self._gain(problem.chi2_background, found.chi2, found.n_parameters + 1)
+                own = found.scales[0] * self._problem.curves(found)[0]
+                gain = self._gain(self.solution, found, calculated, own, found.n_parameters + 1)
                 trials.append(_Trial(gain, phase, found.phases[0], found.instrument))
         trials.sort(key=lambda trial: (-trial.gain.share, trial.phase.name))
         return trials
@@ -229,80 +255,98 @@ class _Search:
     def _accept_best(self, trials: list[_Trial]) -> bool:
         """Fits the first trials together with the accepted phases and keeps the best, if any."""
         settings = self._settings
-        hopeful = [t for t in trials if t.gain.share >= settings.acceptance / 10]
-        verified = self._verify(hopeful[: settings.verified])
+        verified = self._verify(self._hopeful(trials))
         gains = {id(trial.phase): trial.gain.share for trial in trials}
-        gains |= {id(trial.phase): gain.share for gain, trial, _ in verified}
-        self.possible = [
-            (trial.phase, gain.share)
-            for gain, trial, _ in verified
-            if gain.share >= settings.acceptance / 3 and gain.significant
-        ]
-        if not verified:
+        gains |= {id(item.trial.phase): item.gain.share for item in verified}
+        good = [item for item in verified if self._is_phase(item)]
+        if not good:
+            self.possible = [
+                (item.trial.phase, item.gain.share)
+                for item in verified
+                if item.gain.evidence >= settings.hint
+            ]
             return False
-        best_gain, best, solution = verified[0]
-        gain = best_gain.share
-        fraction = Problem(self._pattern, self._loose()).result(solution).phases[-1].weight_fraction
-        # So broad a pattern is as good a picture of an amorphous halo as of a phase.
-        halo = solution.phases[-1].size_deg > 0.8 * settings.fit.size_limit_deg
-        if (
-            gain < settings.acceptance
-            or not best_gain.significant
-            or fraction < settings.smallest_fraction
-            or halo
-        ):
-            return False
-        self.possible = []
+        best = good[0]
         alternatives = tuple(
             trial.phase.name
             for trial in trials
-            if trial.phase is not best.phase
-            and gains[id(trial.phase)] >= settings.alternative * gain
+            if trial.phase is not best.trial.phase
+            and gains[id(trial.phase)] >= settings.alternative * best.gain.share
         )
-        self.accepted.append(Accepted(best.phase, gain, alternatives))
-        self.solution = solution
+        self.accepted.append(Accepted(best.trial.phase, best.gain.share, alternatives))
+        self.solution = best.solution
         return True
 
-    def _verify(self, trials: Sequence[_Trial]) -> list[tuple[_Gain, _Trial, Solution]]:
+    def _hopeful(self, trials: Sequence[_Trial]) -> list[_Trial]:
+        """The trials that do most for chi^2, and the one there is most evidence for."""
+        hopeful = [trial for trial in trials if trial.gain.evidence > 0]
+        chosen = hopeful[: self._settings.verified]
+        surest = max(hopeful, key=lambda trial: trial.gain.evidence, default=None)
+        if surest is not None and all(trial is not surest for trial in chosen):
+            chosen.append(surest)
+        return chosen
+
+    def _is_phase(self, item: _Verified) -> bool:
+        """Whether what was fitted is a phase beyond doubt, and enough of it."""
+        if item.gain.evidence < self._settings.evidence:
+            return False
+        # So broad a pattern is as good a picture of an amorphous halo as of a phase.
+        if item.solution.phases[-1].size_deg > 0.8 * self._settings.fit.size_limit_deg:
+            return False
+        return visible_fraction(item.solution, -1) >= self._settings.smallest_fraction
+
+    def _verify(self, trials: Sequence[_Trial]) -> list[_Verified]:
         """Fits each trial together with the accepted phases; the best fit first."""
-        verified: list[tuple[_Gain, _Trial, Solution]] = []
+        verified = []
         for trial in trials:
             solution = self._minimise_with(trial.phase, trial.state, trial.instrument)
             added = solution.n_parameters - self.solution.n_parameters + 1
-            verified.append((self._gain(self.solution.chi2, solution.chi2, added), trial, solution))
-        verified.sort(key=lambda item: (item[2].chi2, item[1].phase.name))
+            curves = self._problem.curves(solution) * solution.scales[:, None]
+            gain = self._gain(self.solution, solution, curves[:-1].sum(axis=0), curves[-1], added)
+            verified.append(_Verified(gain, trial, solution))
+        verified.sort(key=lambda item: (item.solution.chi2, item.trial.phase.name))
         return verified
 
     def _minimise_with(self, phase: Phase, state: PhaseState, instrument: Instrument) -> Solution:
         """The accepted phases and one more."""
         self.fits += 1
-        return Problem(self._pattern, replace(self._loose(), instrument=instrument)).minimise(
-            [*self.solution.profiles, self._profiles[id(phase)]], [*self.solution.phases, state]
+        return self._problem.minimise(
+            [*self.solution.profiles, self._profiles[id(phase)]],
+            [*self.solution.phases, state],
+            instrument,
+            self._loose(),
         )
 
     def _drop_needless(self) -> None:
         """Drops, one at a time, phases that later ones have made needless."""
+        # The last one was tested when it was accepted.
+        asked = len(self.accepted) - 1
         while len(self.accepted) > 1:
             weakest: tuple[_Gain, int, Solution] | None = None
-            for i in range(len(self.accepted)):
+            curves = self._problem.curves(self.solution) * self.solution.scales[:, None]
+            for i in range(asked):
                 rest = [j for j in range(len(self.accepted)) if j != i]
-                without = Problem(self._pattern, self._loose()).minimise(
+                without = self._problem.minimise(
                     [self.solution.profiles[j] for j in rest],
                     [self.solution.phases[j] for j in rest],
+                    settings=self._loose(),
                 )
                 self.fits += 1
                 added = self.solution.n_parameters - without.n_parameters + 1
-                gain = self._gain(without.chi2, self.solution.chi2, added)
-                if weakest is None or gain.share < weakest[0].share:
+                others = curves[rest].sum(axis=0)
+                gain = self._gain(without, self.solution, others, curves[i], added)
+                if weakest is None or gain.evidence < weakest[0].evidence:
                     weakest = (gain, i, without)
             if weakest is None:
                 return
             gain, i, without = weakest
-            if gain.share >= self._settings.acceptance and gain.significant:
+            if gain.evidence >= self._settings.evidence:
                 return
-            self.possible.append((self.accepted[i].phase, gain.share))
+            if gain.evidence >= self._settings.hint:
+                self.possible.append((self.accepted[i].phase, gain.share))
             del self.accepted[i]
             self.solution = without
+            asked = len(self.accepted)
 
     def _choose_determinations(self) -> None:
         """Lets the other determinations of each accepted structure compete by their fit.
@@ -321,7 +365,7 @@ class _Search:
                 profiles[i] = profile
                 states = list(self.solution.phases)
                 states[i] = PhaseState(states[i].size_deg)
-                solution = Problem(self._pattern, self._loose()).minimise(profiles, states)
+                solution = self._problem.minimise(profiles, states, settings=self._loose())
                 self.fits += 1
                 tried.append((solution.chi2, structure, solution))
             if not tried:
@@ -343,13 +387,33 @@ class _Search:
             others = tuple(s for _, s in members if s is not chosen)
             self.accepted[i] = Accepted(Phase(chosen, others), accepted.gain, alternatives)
 
-    def _gain(self, before: float, after: float, parameters: int) -> _Gain:
-        """What a decrease of chi^2 that took some more parameters is worth."""
-        n = self._pattern.counts.size
-        decrease = before - after
-        excess = max(before - n, decrease, 1e-9)
-        penalty = parameters * math.log(n) * max(after / n, 1.0)
-        return _Gain(max(decrease, 0.0) / excess, decrease > self._settings.evidence * penalty)
+    def _gain(
+        self, before: Solution, after: Solution, known: FloatArray, own: FloatArray, added: int
+    ) -> _Gain:
+        """What a phase does for a fit.
+
+        Args:
+            before: without it.
+            after: with it.
+            known: counts of all other phases, shape (n,).
+            own: counts of the phase, shape (n,).
+            added: parameters that it brings.
+        """
+        problem = self._problem
+        decrease = max(before.chi2 - after.chi2, 0.0)
+        excess = max(before.chi2 - problem.n_points, decrease, 1e-9)
+        return _Gain(
+            decrease / excess,
+            evidence_of_presence(
+                before.residual,
+                after.residual,
+                known * problem.weight,
+                own * problem.weight,
+                self._pattern.step_deg,
+                added,
+                len(self._candidates),
+            ),
+        )
 
     def _loose(self) -> FitSettings:
         """Settings of the fits within the search, from where it stands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,18 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlab_ros.model.errors import DataError
-from matlab_ros.xrd.composition import formula_amounts, reduced_formula, same_composition
+from matlab_ros.xrd.cif_block import (
+    USE_ANOTHER,
+    citation_of,
+    element_of,
+    number_of,
+    stated_composition,
+    structure_block,
+    year_of,
+)
+from matlab_ros.xrd.composition import reduced_formula, same_composition
 from matlab_ros.xrd.pattern import FloatArray
 
 DALTON_PER_CUBIC_ANGSTROM = 1.66053907  # in g/cm3
 CLASSICAL_ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 DEFAULT_U_ISO = 0.0076  # B = 0.6 A2, typical of oxides at room temperature
 MAX_SITES = 2000
+_SMALLEST_U, _LARGEST_U = 1e-4, 0.15  # square angstrom, of what is believed
 SAME_PLACE_ANGSTROM = 0.2  # closer than any two atoms, wider than rounded coordinates differ
-MAX_BYTES = 8 * 1024 * 1024
-USE_ANOTHER = "use another determination of this structure"
-# Inorganic solids from lithium to the densest packings lie well inside (A3 per atom).
-ATOMIC_VOLUME_RANGE = (3.0, 80.0)
+TOO_CLOSE_ANGSTROM = 0.5  # for two whole atoms; those of a split one may be
+MOST_IN_A_PLACE = 1.15  # more than rounding and refined occupancies make of 1
+# All solids from diamond to caesium lie inside (A3 per atom).
+ATOMIC_VOLUME_RANGE = (3.0, 120.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +60,9 @@ class Structure:
             chemical occupancy, so that nothing is counted twice.
         u_iso: (equivalent) isotropic displacement in square angstrom, shape (n,).
         rotations: rotation parts of the space group's operations on h k l, shape (g, 3, 3).
+        anisotropy: what U* of each atom differs by from that of `u_iso`, components 11, 22, 33, 12,
+            13 and 23, shape (n, 6); None where no atom has any. U*_ij = U_ij a*_i a*_j, so that
+            displacements damp F by exp(-2 pi^2 h U* h).
     """
 
     name: str
@@ -68,6 +81,7 @@ class Structure:
     occupancies: FloatArray
     u_iso: FloatArray
     rotations: NDArray[np.int64]
+    anisotropy: FloatArray | None = None
 
     @property
     def elements(self) -> frozenset[str]:
@@ -134,7 +148,7 @@ def read_structure(path: str | Path) -> Structure:
         DataError: the file is missing, is no CIF, or fails one of the checks.
     """
     path = Path(path)
-    block = _block(path)
+    block = structure_block(path)
     try:
         small = gemmi.make_small_structure_from_block(block)
     except (RuntimeError, ValueError) as error:
@@ -150,25 +164,24 @@ def read_structure(path: str | Path) -> Structure:
     rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
     shifts = np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
     metric = _metric(np.array(lengths_and_angles))
-    reciprocal = cell.reciprocal()
-    stars = np.array([reciprocal.a, reciprocal.b, reciprocal.c])
     symbols: list[str] = []
     positions = np.empty((0, 3))
     occupancies: list[float] = []
     u_iso: list[float] = []
+    anisotropy: list[FloatArray] = []
     has_displacements = False
     for site in small.sites:
-        if site.element.atomic_number == 0:
+        symbol = element_of(site)
+        if symbol is None:
             raise DataError(path, f"atom {site.label!r} is of no known element", USE_ANOTHER)
-        symbol = "H" if site.element.name == "D" else site.element.name
         if not all(math.isfinite(v) for v in (site.fract.x, site.fract.y, site.fract.z)):
             raise DataError(path, f"atom {site.label!r} has no coordinates", USE_ANOTHER)
         occupancy = float(site.occ) if 0 < site.occ <= 1.01 else 1.0
-        u = _u_equivalent(site, metric, stars)
+        u, tensor = _displacement(site, metric)
         has_displacements |= u is not None
         whole = np.array([s == symbol for s in symbols], dtype=bool)
         whole &= np.array(occupancies) > 0.99
-        for place in _orbit(site, rotations, shifts, metric):
+        for place, rotation in _orbit(site, rotations, shifts, metric):
             # Some older CIFs list symmetry-equivalent atoms as if they were independent.
             others = positions[: whole.size][whole]
             listed = occupancy > 0.99 and bool(
@@ -180,34 +193,37 @@ def read_structure(path: str | Path) -> Structure:
             positions = np.vstack([positions, place])
             occupancies.append(occupancy)
             u_iso.append(DEFAULT_U_ISO if u is None else u)
+            anisotropy.append(rotation @ tensor @ rotation.T)
         if len(symbols) > MAX_SITES:
             raise DataError(
                 path,
                 f"its unit cell holds more than {MAX_SITES} atoms",
                 "leave structures of this size out",
             )
+    _check_places(path, small, positions, symbols, np.array(occupancies), metric)
     composition: dict[str, float] = {}
     for symbol, occupancy in zip(symbols, occupancies, strict=True):
         composition[symbol] = composition.get(symbol, 0.0) + occupancy
     occupancies = _with_stated_hydrogen(block, composition, symbols, occupancies)
-    temperature = _number(block, "_diffrn_ambient_temperature", "_cell_measurement_temperature")
+    temperature = number_of(block, "_diffrn_ambient_temperature", "_cell_measurement_temperature")
     structure = Structure(
         name=path.stem,
         formula=reduced_formula(composition),
         composition=composition,
         cell=lengths_and_angles,
         space_group=group.xhm() if group else (small.spacegroup_hm or "as listed"),
-        citation=_citation(block),
-        year=_year(block),
+        citation=citation_of(block),
+        year=year_of(block),
         file=str(path),
         temperature_k=temperature,
-        pressure_kpa=_number(block, "_diffrn_ambient_pressure", "_cell_measurement_pressure"),
+        pressure_kpa=number_of(block, "_diffrn_ambient_pressure", "_cell_measurement_pressure"),
         has_displacements=has_displacements,
         symbols=tuple(symbols),
         positions=positions,
         occupancies=np.array(occupancies, dtype=np.float64),
         u_iso=np.array(u_iso, dtype=np.float64),
         rotations=np.unique(np.rint(rotations).astype(np.int64), axis=0),
+        anisotropy=_six(anisotropy),
     )
     _check(path, block, structure)
     return structure
@@ -216,10 +232,10 @@ def read_structure(path: str | Path) -> Structure:
 def listed_elements(path: str | Path) -> frozenset[str] | None:
     """Elements of the atoms a CIF lists, without checking its structure; None if unreadable."""
     try:
-        small = gemmi.make_small_structure_from_block(_block(Path(path)))
+        small = gemmi.make_small_structure_from_block(structure_block(Path(path)))
     except (DataError, RuntimeError, ValueError):
         return None
-    return frozenset("H" if s.element.name == "D" else s.element.name for s in small.sites)
+    return frozenset(element_of(site) or "X" for site in small.sites)
 
 
 @lru_cache(maxsize=4096)
@@ -231,9 +247,11 @@ def reflections(
 ) -> Reflections:
     """Reflections down to a spacing, with structure factors.
 
-    F(h) = sum_j o_j (f0_j(s) + f'_j + i f''_j) exp(-8 pi^2 U_j s^2) exp(2 pi i h x_j) over all
-    atoms of the cell, s = sin(theta)/lambda. f0 is that of the International Tables C (1992)
-    6.1.1.4 in gemmi; f' and f'' are Cromer and Liberman's (J. Chem. Phys. 53, 1891, 1970).
+    F(h) = sum_j o_j (f0_j(s) + f'_j + i f''_j) exp(-2 pi^2 h U*_j h) exp(2 pi i h x_j) over all
+    atoms of the cell, s = sin(theta)/lambda; isotropic atoms have h U* h = 4 U s^2. f0 is that of
+    the International Tables C (1992) 6.1.1.4 in gemmi, of neutral atoms whatever charge a CIF
+    gives them: ions differ at the lowest angles only, and what charge they have is a convention.
+    f' and f'' are Cromer and Liberman's (J. Chem. Phys. 53, 1891, 1970).
 
     Args:
         structure: the crystal.
@@ -253,7 +271,11 @@ def reflections(
     inverse_d2 = np.einsum("ij,jk,ik->i", hkl, metric, hkl)
     s2 = inverse_d2 / 4.0
     phase = 2.0 * np.pi * (hkl @ structure.positions.T)
-    damping = np.exp(-8.0 * np.pi**2 * np.outer(s2, structure.u_iso)) * structure.occupancies
+    exponent = -8.0 * np.pi**2 * np.outer(s2, structure.u_iso)
+    if structure.anisotropy is not None:
+        products = hkl[:, (0, 1, 2, 0, 0, 1)] * hkl[:, (0, 1, 2, 1, 2, 2)] * (1, 1, 1, 2, 2, 2)
+        exponent -= 2.0 * np.pi**2 * products @ structure.anisotropy.T
+    damping = np.exp(exponent) * structure.occupancies
     real, imaginary = damping * np.cos(phase), damping * np.sin(phase)
     elastic = np.zeros(hkl.shape[0], dtype=np.complex128)
     anomalous = np.zeros(hkl.shape[0], dtype=np.complex128)
@@ -311,25 +333,19 @@ def _metric(cell: FloatArray) -> FloatArray:
     )
 
 
-def _block(path: Path) -> gemmi.cif.Block:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(path, "it is larger than any CIF of one structure", USE_ANOTHER)
-        document = gemmi.cif.read(str(path))
-    except OSError as error:
-        raise DataError(path, f"cannot be read ({error.strerror})", "check the path") from error
-    except (ValueError, RuntimeError, UnicodeDecodeError) as error:
-        reason = str(error).replace(str(path), "").strip(": \n")
-        raise DataError(path, f"it is no valid CIF ({reason})", "correct or replace it") from error
-    for block in document:
-        if block.find_loop("_atom_site_fract_x"):
-            return block
-    raise DataError(path, "it has no atom coordinates", "give a CIF with coordinates")
-
-
 def _group(small: gemmi.SmallStructure) -> gemmi.SpaceGroup | None:
-    """The space group; gemmi's annotation does not say that it may be missing."""
-    return small.spacegroup
+    """The space group; gemmi's annotation does not say that it may be missing.
+
+    Some files say the setting in words behind the symbol (``R 3 c {rhombohedral axes}``), not
+    always the right one: what the cell looks like decides.
+    """
+    group: gemmi.SpaceGroup | None = small.spacegroup
+    if group is None and not small.symops:
+        symbol = re.sub(r"\s*[{(].*", "", small.spacegroup_hm)
+        cell = small.cell
+        if symbol:
+            group = gemmi.find_spacegroup_by_name(symbol, cell.alpha, cell.gamma)
+    return group
 
 
 def _operations(path: Path, small: gemmi.SmallStructure) -> list[gemmi.Op]:
@@ -352,14 +368,19 @@ def _operations(path: Path, small: gemmi.SmallStructure) -> list[gemmi.Op]:
 
 def _orbit(
     site: gemmi.SmallStructure.Site, rotations: FloatArray, shifts: FloatArray, metric: FloatArray
-) -> list[FloatArray]:
-    """All places of the cell a site is carried to, a special position's place once."""
+) -> list[tuple[FloatArray, FloatArray]]:
+    """All places of the cell a site is carried to, a special position's place once.
+
+    Returns:
+        Each place, shape (3,), and a rotation that leads there, shape (3, 3).
+    """
     start = np.array([site.fract.x, site.fract.y, site.fract.z])
     images = (rotations @ start + shifts) % 1.0
-    found: list[FloatArray] = []
+    found: list[tuple[FloatArray, FloatArray]] = []
     while images.size:
-        found.append(images[0])
-        images = images[_distances(images, images[0], metric) > SAME_PLACE_ANGSTROM]
+        found.append((images[0], rotations[0]))
+        elsewhere = _distances(images, images[0], metric) > SAME_PLACE_ANGSTROM
+        images, rotations = images[elsewhere], rotations[elsewhere]
     return found
 
 
@@ -371,15 +392,35 @@ def _distances(places: FloatArray, place: FloatArray, metric: FloatArray) -> Flo
     return np.asarray(np.sqrt(np.maximum(squared, 0.0)), dtype=np.float64)
 
 
-def _u_equivalent(
-    site: gemmi.SmallStructure.Site, metric: FloatArray, stars: FloatArray
-) -> float | None:
-    """U_eq = 1/3 sum_ij U_ij a*_i a*_j a_i.a_j, or U_iso, or None if neither is believable."""
+def _displacement(
+    site: gemmi.SmallStructure.Site, metric: FloatArray
+) -> tuple[float | None, FloatArray]:
+    """U_iso or its equivalent, and what U* differs by from that of it, shape (3, 3).
+
+    U_eq = 1/3 sum_ij U*_ij a_i.a_j (Fischer & Tillmanns, Acta Cryst. C 44, 775, 1988). None and
+    zeros where the file gives neither or none that can be.
+    """
     u = float(site.u_iso)
-    if u <= 0 and site.aniso.nonzero():
-        tensor = np.array(site.aniso.as_mat33().tolist())
-        u = float(np.sum(tensor * np.outer(stars, stars) * metric) / 3.0)
-    return u if 1e-4 < u < 0.15 else None
+    if site.aniso.nonzero():
+        reciprocal = np.linalg.inv(metric)
+        stars = np.sqrt(np.diag(reciprocal))
+        tensor = np.array(site.aniso.as_mat33().tolist()) * np.outer(stars, stars)
+        equivalent = float(np.sum(tensor * metric) / 3.0)
+        # Along no direction can an atom move less than not at all.
+        believable = float(np.linalg.eigvalsh(tensor).min()) > 0
+        if believable and _SMALLEST_U < equivalent < _LARGEST_U:
+            return equivalent, tensor - equivalent * reciprocal
+        u = u if u > 0 else equivalent
+    return (u if _SMALLEST_U < u < _LARGEST_U else None), np.zeros((3, 3))
+
+
+def _six(tensors: list[FloatArray]) -> FloatArray | None:
+    """The components of symmetric tensors, shape (n, 6); None if all are zero."""
+    stacked = np.array(tensors)
+    if not stacked.any():
+        return None
+    rows, columns = (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)
+    return np.ascontiguousarray(stacked[:, rows, columns])
 
 
 def _with_stated_hydrogen(
@@ -393,7 +434,7 @@ def _with_stated_hydrogen(
     Powder and mineral CIFs often leave hydrogen out of the coordinates, or list all the places
     of a disordered one at full occupancy. The mass of the cell must not suffer from it.
     """
-    stated = _stated_composition(block)
+    stated = stated_composition(block)
     if stated is None:
         return occupancies
     heavy = sum(n for e, n in composition.items() if e != "H")
@@ -440,6 +481,30 @@ def _dispersion(symbol: str, wavelength_angstrom: float) -> tuple[float, float]:
     return float(f_prime), float(f_second)
 
 
+def _check_places(
+    path: Path,
+    small: gemmi.SmallStructure,
+    positions: FloatArray,
+    symbols: Sequence[str],
+    occupancies: FloatArray,
+    metric: FloatArray,
+) -> None:
+    """Refuses structures in which a place holds more than one atom.
+
+    Hydrogen may: a disordered one is often listed with all its places at full occupancy.
+    """
+    heavy = np.array([symbol != "H" for symbol in symbols])
+    for site in small.sites:
+        place = np.array([site.fract.x, site.fract.y, site.fract.z])
+        there = heavy & (_distances(positions, place, metric) < TOO_CLOSE_ANGSTROM)
+        if element_of(site) != "H" and float(occupancies[there].sum()) > MOST_IN_A_PLACE:
+            raise DataError(
+                path,
+                f"{occupancies[there].sum():.2g} atoms share the place of {site.label!r}",
+                USE_ANOTHER,
+            )
+
+
 def _check(path: Path, block: gemmi.cif.Block, structure: Structure) -> None:
     low, high = ATOMIC_VOLUME_RANGE
     if not low < structure.volume_per_atom < high:
@@ -449,7 +514,7 @@ def _check(path: Path, block: gemmi.cif.Block, structure: Structure) -> None:
             f"which no crystal does",
             USE_ANOTHER,
         )
-    stated = _stated_composition(block)
+    stated = stated_composition(block)
     if stated is not None:
         ours = {k: v for k, v in structure.composition.items() if k != "H"}
         theirs = {k: v for k, v in stated.items() if k != "H"}
@@ -460,57 +525,10 @@ def _check(path: Path, block: gemmi.cif.Block, structure: Structure) -> None:
                 f"{reduced_formula(stated)}",
                 USE_ANOTHER,
             )
-    density = _number(block, "_exptl_crystal_density_diffrn")
+    density = number_of(block, "_exptl_crystal_density_diffrn")
     if math.isfinite(density) and density > 0 and abs(structure.density / density - 1) > 0.1:
         raise DataError(
             path,
             f"its atoms and cell make {structure.density:.2f} g/cm3, but it states {density:.2f}",
             USE_ANOTHER,
         )
-
-
-def _stated_composition(block: gemmi.cif.Block) -> dict[str, float] | None:
-    text = _string(block, "_chemical_formula_sum")
-    try:
-        parsed = formula_amounts(text)
-    except ValueError:
-        return None
-    parsed["H"] = parsed.get("H", 0.0) + parsed.pop("D", 0.0)
-    return {k: v for k, v in parsed.items() if v > 0}
-
-
-def _string(block: gemmi.cif.Block, *tags: str) -> str:
-    for tag in tags:
-        value = block.find_value(tag)
-        if value and value not in ("?", "."):
-            return " ".join(gemmi.cif.as_string(value).split())
-    return ""
-
-
-def _number(block: gemmi.cif.Block, *tags: str) -> float:
-    for tag in tags:
-        value = block.find_value(tag)
-        if value:
-            return float(gemmi.cif.as_number(value))
-    return math.nan
-
-
-def _citation(block: gemmi.cif.Block) -> str:
-    direct = _string(block, "_publ_source")
-    if direct:
-        return direct
-    names = [gemmi.cif.as_string(name) for name in block.find_loop("_publ_author_name")]
-    journal = _string(block, "_journal_name_full", "_journal_name_abbrev")
-    volume = _string(block, "_journal_volume")
-    page = _string(block, "_journal_page_first")
-    year = _string(block, "_journal_year")
-    database = _string(block, "_cod_database_code")
-    parts = [", ".join(names), journal, volume, page, f"({year})" if year else ""]
-    text = " ".join(part for part in parts if part)
-    return f"{text}; COD {database}" if database else text
-
-
-def _year(block: gemmi.cif.Block) -> int:
-    stated = _string(block, "_journal_year")
-    found = re.search(r"\b(1[89]\d\d|20\d\d)\b", stated or _string(block, "_publ_source"))
-    return int(found.group(1)) if found else 0

@@ -88,7 +88,8 @@ def systematic_sigma(
         corrections: what others change in the fractions, each of shape (k,).
     """
     if fractions.size < 2:
-        return np.zeros(fractions.size)
+        # What else may be there, too little to be seen.
+        return np.full(fractions.size, FLOOR)
     intensity = INTENSITY_ERROR * fractions * (1.0 - fractions)
     absorption = fractions - uncorrected
     variance = FLOOR**2 + intensity**2 + absorption**2

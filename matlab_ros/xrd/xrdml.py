@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from matlab_ros.model.errors import DataError
+from matlab_ros.xrd.anodes import radiation_stated
+from matlab_ros.xrd.noise import estimated_sigma
 from matlab_ros.xrd.pattern import FloatArray, Pattern, Radiation
+from matlab_ros.xrd.scans import MAX_BYTES, MAX_POINTS, combined
 
 NAMESPACE = "http://www.xrdml.com/XRDMeasurement/2.3"
-MAX_BYTES = 64 * 1024 * 1024
-MAX_POINTS = 2_000_000
+TWO_THETA_AXES = frozenset({"gonio", "2theta", "2thetaomega", "omega2theta"})
 EXPORT_AGAIN = "export the scan again from the diffractometer's software"
 
 
-def read_xrdml(path: str | Path) -> Pattern:
+def read_xrdml(path: str | Path, scan: int | None = None) -> Pattern:
     """Reads one scan, or the sum of the repeated scans of one measurement.
 
     Args:
         path: an .xrdml file of any schema version.
+        scan: which of several scans, from 1; None where there is one, or where all cover the same
+            angles and are summed.
 
     Returns:
         The pattern; counts are what the detector counted, with the beam attenuator's factor
-        applied where the file has one.
+        applied, and a rate multiplied by its counting time, where the file has them.
 
     Raises:
         DataError: the file is missing, not XML, truncated, or its numbers make no sense.
@@ -39,25 +43,13 @@ def read_xrdml(path: str | Path) -> Pattern:
             f"the outermost element is <{_local(root.tag)}>, not <xrdMeasurements>",
             "give a file that a PANalytical instrument wrote",
         )
-    scans = [e for e in root.iter() if _local(e.tag) == "dataPoints"]
-    if not scans:
+    elements = [e for e in root.iter() if any(_local(child.tag) == "dataPoints" for child in e)]
+    if not elements:
         raise DataError(path, "it holds no scan (no <dataPoints>)", EXPORT_AGAIN)
-    angles, counts, time_s = _scan(path, scans[0])
-    for repeat in scans[1:]:
-        more_angles, more_counts, more_time = _scan(path, repeat)
-        if more_angles.shape != angles.shape or not np.allclose(more_angles, angles, atol=1e-4):
-            raise DataError(
-                path,
-                f"its {len(scans)} scans cover different angles",
-                "split it into one file per scan",
-            )
-        counts = counts + more_counts
-        time_s += more_time
-    return Pattern(
-        two_theta_deg=angles,
-        counts=counts,
+    pattern = combined(path, [_scan(path, element) for element in elements], scan)
+    return replace(
+        pattern,
         radiation=_radiation(path, root),
-        counting_time_s=time_s,
         sample_id=_text(root, "sample", "id") or "",
         source=str(path),
     )
@@ -173,8 +165,14 @@ def _parse(path: Path) -> ET.Element:
         raise DataError(path, f"its text cannot be decoded ({error})", EXPORT_AGAIN) from error
 
 
-def _scan(path: str | Path, points: ET.Element) -> tuple[FloatArray, FloatArray, float]:
+def _scan(path: str | Path, scan: ET.Element) -> Pattern:
+    """One scan as a pattern without radiation and names."""
+    axis = scan.get("scanAxis", "Gonio")
+    if axis.lower().replace("-", "").replace("/", "") not in TWO_THETA_AXES:
+        raise DataError(path, f"it scans the axis {axis}, not 2theta", "give a 2theta scan")
+    points = next(child for child in scan if _local(child.tag) == "dataPoints")
     counts = _numbers(path, points, "counts")
+    attenuated = counts is not None
     if counts is None:
         counts = _numbers(path, points, "intensities")
     if counts is None:
@@ -182,15 +180,51 @@ def _scan(path: str | Path, points: ET.Element) -> tuple[FloatArray, FloatArray,
     n = counts.size
     if n < 10 or n > MAX_POINTS:
         raise DataError(path, f"it has {n} data points", EXPORT_AGAIN)
-    factors = _numbers(path, points, "beamAttenuationFactors")
-    if factors is not None and factors.size == n:
-        counts = counts * factors
     if not np.all(np.isfinite(counts)) or np.any(counts < 0):
         raise DataError(path, "some of its counts are negative or not numbers", EXPORT_AGAIN)
     angles = _angles(path, points, n)
-    times = _numbers(path, points, "commonCountingTime")
-    time_s = float(times[0]) if times is not None and times.size else math.nan
-    return angles, counts, time_s
+    times = _per_point(path, points, n, "commonCountingTime", "countingTimes")
+    factors = _per_point(path, points, n, "beamAttenuationFactors")
+    remarks: list[str] = []
+    sigma: FloatArray | None = None
+    if _unit(points) == "cps":
+        if times is None:
+            sigma = estimated_sigma(counts)
+            remarks.append("The file gives rates and no counting time; noise was estimated.")
+        else:
+            counts = counts * times
+    if factors is not None and np.any(factors != 1.0):
+        # What was counted is the number before the factor; <intensities> hold it applied already.
+        counted = counts if attenuated else counts / factors
+        sigma = np.sqrt(np.maximum(counted, 1.0)) * factors
+        counts = counted * factors
+    if times is not None and np.ptp(times) > 1e-6 * times.max():
+        # Longer counting at some angles is no higher intensity: to the mean time, noise with it.
+        scale = times.mean() / times
+        sigma = (np.sqrt(np.maximum(counts, 1.0)) if sigma is None else sigma) * scale
+        counts = counts * scale
+        remarks.append("Counting times differ between angles; counts are brought to their mean.")
+    time_s = float(times.mean()) if times is not None else math.nan
+    return Pattern(angles, counts, counting_time_s=time_s, sigma=sigma, remarks=tuple(remarks))
+
+
+def _per_point(path: str | Path, points: ET.Element, n: int, *names: str) -> FloatArray | None:
+    """The first of some quantities that is there, for every point, shape (n,); all above 0."""
+    for name in names:
+        values = _numbers(path, points, name)
+        if values is None:
+            continue
+        if values.size not in (1, n) or not np.all(np.isfinite(values)) or np.any(values <= 0):
+            raise DataError(
+                path, f"<{name}> are not one number above zero for each of {n} points", EXPORT_AGAIN
+            )
+        return np.array(np.broadcast_to(values, n))
+    return None
+
+
+def _unit(points: ET.Element) -> str:
+    element = next((e for e in points if _local(e.tag) in ("counts", "intensities")), None)
+    return "" if element is None else element.get("unit", "counts").lower()
 
 
 def _angles(path: str | Path, points: ET.Element, n: int) -> FloatArray:
@@ -220,21 +254,22 @@ def _angles(path: str | Path, points: ET.Element, n: int) -> FloatArray:
 
 
 def _radiation(path: str | Path, root: ET.Element) -> Radiation:
-    default = Radiation()
+    anode = _text(root, "anodeMaterial") or None
     used = next((e for e in root.iter() if _local(e.tag) == "usedWavelength"), None)
-    if used is None:
-        return default
-    values: list[float] = []
-    names = ("kAlpha1", "kAlpha2", "ratioKAlpha2KAlpha1")
-    fallback = (default.kalpha1_angstrom, default.kalpha2_angstrom, default.kalpha2_ratio)
-    for name, otherwise in zip(names, fallback, strict=True):
-        found = _numbers(path, used, name)
-        values.append(float(found[0]) if found is not None and found.size else otherwise)
-    if not (0.1 < values[0] < 5 and 0.1 < values[1] < 5 and 0 <= values[2] <= 1):
-        raise DataError(path, f"its wavelengths are {values[0]:g} and {values[1]:g}", EXPORT_AGAIN)
-    intended = used.get("intended", "K-Alpha")
-    ratio = 0.0 if intended == "K-Alpha 1" and values[2] == 0 else values[2]
-    return Radiation(_text(root, "anodeMaterial") or default.anode, values[0], values[1], ratio)
+    stated: list[float | None] = []
+    for name in ("kAlpha1", "kAlpha2", "ratioKAlpha2KAlpha1"):
+        found = None if used is None else _numbers(path, used, name)
+        stated.append(float(found[0]) if found is not None and found.size else None)
+    if anode is None and stated[0] is None:
+        return Radiation()
+    radiation = radiation_stated(anode, *stated)
+    if radiation is None:
+        raise DataError(
+            path,
+            f"its wavelengths are {stated[0]} and {stated[1]} with the anode {anode}",
+            EXPORT_AGAIN,
+        )
+    return radiation
 
 
 def _numbers(path: str | Path, parent: ET.Element, name: str) -> FloatArray | None:

@@ -10,8 +10,8 @@ import pytest
 
 from matlab_ros.model.errors import DataError
 from matlab_ros.model.lab_config import LabConfig, load_lab
-from matlab_ros.virtual.diffraction import UnknownProgram
 from matlab_ros.virtual.reactions import load_chemistry
+from matlab_ros.virtual.scan_programs import UnknownProgram
 from matlab_ros.virtual.world import World
 from matlab_ros.xrd.fit import fit_pattern
 from matlab_ros.xrd.library import Library
@@ -111,6 +111,21 @@ def test_both_programs_have_the_grid_of_the_real_files(lab: LabConfig, tmp_path:
     )
     assert (long.counts.size, short.counts.size) == (8282, 2071)
     assert long.step_deg == pytest.approx(0.010866, abs=1e-5)
+
+
+def test_programs_of_the_lab_have_their_range_and_time(lab: LabConfig, tmp_path: Path) -> None:
+    world = make_world(lab)
+    assert {program.name for program in lab.scan_programs} <= world.scans_s.keys()
+    for program in lab.scan_programs:
+        pattern = parsed(world.scan(STAGE, program.name), tmp_path)
+        ends = (pattern.two_theta_deg[0], pattern.two_theta_deg[-1])
+        assert ends == pytest.approx((program.first_deg, program.last_deg), abs=0.05)
+        assert world.scans_s[program.name] == program.duration_s
+    hurried, patient = (
+        parsed(world.scan(STAGE, f"10-100_{time}"), tmp_path) for time in ("1-minute", "30-minutes")
+    )
+    assert hurried.step_deg == pytest.approx(4 * patient.step_deg, rel=0.01)
+    assert patient.counting_time_s > 10 * hurried.counting_time_s
 
 
 def test_unknown_program_and_missing_structure_are_explained(

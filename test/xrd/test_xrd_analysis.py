@@ -24,7 +24,14 @@ from matlab_ros.xrd.library import Library
 from matlab_ros.xrd.pattern import Radiation
 from matlab_ros.xrd.profile import Instrument, phase_profile
 from matlab_ros.xrd.readers import read_pattern
-from matlab_ros.xrd.simulate import PhaseInMixture, Scan, expected_pattern, simulate
+from matlab_ros.xrd.simulate import (
+    Background,
+    Hump,
+    PhaseInMixture,
+    Scan,
+    expected,
+    simulate,
+)
 from matlab_ros.xrd.structure import Structure, read_structure
 from matlab_ros.xrd.uncertainty import brindley_factor, correct_fractions
 
@@ -105,17 +112,17 @@ def test_same_seed_gives_the_same_counts() -> None:
 
 def test_heavy_absorber_weakens_its_neighbours() -> None:
     """The same share of MgO diffracts less beside Bi2O3 than beside Al2O3."""
-    scan = Scan(air_scatter=0.0, fluorescence=0.0)
+    scan = Scan(background=Background(air_per_s=0.0, flat_per_s=0.0))
     low, high = 42.0, 43.8  # (200) of MgO
 
     def height(neighbour: str) -> float:
-        pattern = expected_pattern(
+        pattern = expected(
             [
                 PhaseInMixture(shipped("MgO-Periclase"), 0.5),
                 PhaseInMixture(shipped(neighbour), 0.5),
             ],
             scan=scan,
-        ).cropped(low, high)
+        ).pattern.cropped(low, high)
         return float(pattern.counts.max())
 
     assert height("Al2O3-Corundum") > 2.5 * height("Bi2O3-alpha")
@@ -163,7 +170,8 @@ def test_peaks_of_no_phase_are_reported() -> None:
 
 
 def test_background_alone_has_no_phase() -> None:
-    pattern = simulate([], np.random.default_rng(3), scan=Scan(amorphous=80.0))
+    scan = Scan(background=Background(humps=(Hump(80.0),)))
+    pattern = simulate([], np.random.default_rng(3), scan=scan)
     analysis = analyse(pattern, Library(STRUCTURES), elements={"Mg", "Ti", "O"})
     assert analysis.phases == ()
     assert "no phase found" in analysis.table()

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from matlab_ros.model.lab_words import Confirm, SecondOutcome, Verdict
+from matlab_ros.model.scan_program import ScanProgram
 from matlab_ros.share import share_dir
-from matlab_ros.virtual.diffraction import VirtualDiffractometer, scan_program, xrdml_bytes
+from matlab_ros.virtual.diffraction import VirtualDiffractometer, xrdml_bytes
 from matlab_ros.virtual.reactions import load_chemistry
+from matlab_ros.virtual.scan_programs import scan_program
 from matlab_ros.xrd.analyse import analyse
 from matlab_ros.xrd.analyst import Analyst, NothingToFit, PatternUnreadable, Question
 from matlab_ros.xrd.library import Library
 from matlab_ros.xrd.readers import read_pattern
+from matlab_ros.xrd.second_opinion import is_installed
+from matlab_ros.xrd.verdict import verdict
 
 STRUCTURES = share_dir() / "config" / "structures"
 ELEMENTS = ("Mg", "O", "Ti")
@@ -84,3 +90,55 @@ def test_process_ends_with_who_asks(pattern: Path) -> None:
     assert made.pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_second_refinement_is_made_where_it_is_asked_for(analyst: Analyst, pattern: Path) -> None:
+    question = Question(pattern, ELEMENTS, (), "MgTiO3")
+    asked = {
+        "never": question,
+        "a success": replace(question, confirm=Confirm.WHEN_SUCCESS, success_fraction=0.3),
+        "no success": replace(question, confirm=Confirm.WHEN_SUCCESS, success_fraction=0.9),
+        "always": replace(question, confirm=Confirm.ALWAYS, success_fraction=0.9),
+    }
+    found = {name: analyst.ask(each).analysis.second.outcome for name, each in asked.items()}
+    assert found["never"] is found["no success"] is SecondOutcome.NOT_ASKED
+    assert found["always"] is not SecondOutcome.NOT_ASKED
+    assert found["a success"] is not SecondOutcome.NOT_ASKED
+    if is_installed():
+        assert found["always"] is SecondOutcome.AGREES
+
+
+def test_what_was_weighed_in_reaches_the_verdict(analyst: Analyst, pattern: Path) -> None:
+    question = Question(pattern, ELEMENTS, (), "MgTiO3")
+    as_it_was = replace(question, dispensed_mmol={"Mg": (1.0, 0.01), "Ti": (2.5, 0.01)})
+    balance = analyst.ask(as_it_was).analysis.balance
+    assert {share.element: share.holds for share in balance} == {"Mg": True, "Ti": True}
+    other = replace(question, dispensed_mmol={"Mg": (1.0, 0.01), "Ti": (1.0, 0.01)})
+    answer = analyst.ask(other)
+    assert not any(share.holds for share in answer.analysis.balance)
+    assert verdict(answer.analysis).kind is not Verdict.CONFIRMED
+
+
+def test_scans_are_added_up_and_an_unreadable_one_is_told(
+    analyst: Analyst, pattern: Path, tmp_path: Path
+) -> None:
+    scan = ScanProgram("10-100_2-minutes", 10.0, 100.0, 127.0)
+    question = Question(
+        pattern, ELEMENTS, (), "MgTiO3", scan=scan, earlier=(pattern,), earlier_scans=(scan,)
+    )
+    one = analyst.ask(replace(question, earlier=(), earlier_scans=())).analysis
+    two = analyst.ask(question).analysis
+    # Twice the counts at the scale of one: the expected residual falls by the square root of two.
+    assert two.fit.rexp == pytest.approx(one.fit.rexp / 2**0.5, rel=0.03)
+    broken = tmp_path / "broken.xrdml"
+    broken.write_text("no pattern")
+    with pytest.raises(PatternUnreadable, match="broken"):
+        analyst.ask(replace(question, earlier=(broken,)))
+
+
+def test_nothing_is_looked_at_again_where_nothing_is_open(analyst: Analyst, pattern: Path) -> None:
+    scan = ScanProgram("10-100_2-minutes", 10.0, 100.0, 127.0)
+    question = Question(
+        pattern, ELEMENTS, (), "MgTiO3", scan=scan, programs=(scan,), budget_s=600.0
+    )
+    assert analyst.ask(question).analysis.again is None
