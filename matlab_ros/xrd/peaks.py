@@ -228,7 +228,7 @@ def add_reflections(  # type: ignore[no-untyped-def]
             _add_tail(out[high:last], angles[high:last], centre, tail, 4.0 * steep_right)
 
 
-@compiled(inline="always")
+@compiled()
 def _half_slopes(  # type: ignore[no-untyped-def]
     value, position, by_g, by_l, by_s, angles, centre, width, side, heights, widths, by_skew
 ):
@@ -268,7 +268,7 @@ def _half_slopes(  # type: ignore[no-untyped-def]
         by_s[i] = side * by_width + by_skew * f
 
 
-@compiled(inline="always")
+@compiled()
 def _tail_slopes(  # type: ignore[no-untyped-def]
     value, position, by_g, by_l, by_s, angles, centre, width, side, heights, widths, by_skew
 ):
@@ -290,7 +290,7 @@ def _tail_slopes(  # type: ignore[no-untyped-def]
         by_s[i] = side * by_width + by_skew * f
 
 
-@compiled(inline="always")
+@compiled()
 def _add_times(out, factor, values):  # type: ignore[no-untyped-def]
     for i in range(out.size):
         out[i] += factor * values[i]
