@@ -78,7 +78,7 @@ def measure(samples: int, events: int = EVENTS) -> Scale:
     table = TableLab(engine, TableDevices(_Nominal()), ListPlanner(case.settings))
     start = time.perf_counter()
     table.start(case.plan)
-    while engine.state.in_flight_count() < samples:
+    while engine.state.campaign_in_flight_count() < samples:
         table.step()
     queueing_s = time.perf_counter() - start
     for _ in range(events):

@@ -22,7 +22,7 @@ from schedule_kit.cases import Case, ListPlanner, all_cases, held_out_cases
 from schedule_kit.rivals import RIVALS
 
 from matlab_ros.lab.engine import Engine
-from matlab_ros.lab.goals import AnalyseOutcome, Goal, Outcome
+from matlab_ros.lab.goals import AnalyseOutcome, Goal, HeatGoal, Outcome
 from matlab_ros.lab.journal import MemoryJournal
 from matlab_ros.lab.state import ordinal_of
 from matlab_ros.nodes.table_devices import Durations, TableDevices
@@ -41,11 +41,28 @@ class Grade:
 
 
 class GradedDevices(TableDevices):
-    """Table devices whose analyses find what the case says of each sample."""
+    """Table devices whose analyses find what the case says.
+
+    Grades are lots: those of samples with equal settings are given to them in the order in which
+    they are first fired. So no schedule can be lucky, and all have as many to fire again.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(self, DURATIONS)
-        self._grades = case.grades
+        self._kinds = [tuple(sorted(item.items())) for item in case.settings]
+        self._lots: dict[object, list[float]] = {}
+        for kind, grade in zip(self._kinds, case.grades, strict=True):
+            self._lots.setdefault(kind, []).append(grade)
+        self._grades: dict[str, float] = {}
+
+    def begin(self, device: str, goal: Goal, now_ns: int) -> tuple[int, Outcome]:
+        """See `Devices.begin`."""
+        if isinstance(goal, HeatGoal):
+            for name in goal.sample_ids:
+                if name not in self._grades:
+                    kind = self._kinds[ordinal_of(name.removesuffix("-s1")) - 1]
+                    self._grades[name] = self._lots[kind].pop(0)
+        return super().begin(device, goal, now_ns)
 
     def outcome(self, *arguments: object) -> Outcome | Grade:  # type: ignore[override]
         """A goal's outcome; of settings (as the table's world): what is overwritten anyway."""
@@ -54,11 +71,8 @@ class GradedDevices(TableDevices):
         device, goal, now_ns, end_ns = arguments
         found: Outcome = super().outcome(device, goal, now_ns, end_ns)  # type: ignore[arg-type]
         if isinstance(found, AnalyseOutcome):
-            return replace(found, target_fraction=self._grade(goal))  # type: ignore[arg-type]
+            return replace(found, target_fraction=self._grades[goal.sample_ids[0]])  # type: ignore[attr-defined]
         return found
-
-    def _grade(self, goal: Goal) -> float:
-        return self._grades[ordinal_of(goal.sample_ids[0].removesuffix("-s1")) - 1]
 
 
 @dataclass(frozen=True)
@@ -151,9 +165,13 @@ def report(tuned: list[str], held_out: list[str]) -> str:
             "they lose while their first runs are weighed and their last ones measured; the arms "
             "(proofs in `schedule_kit/bound.py`, checked against all schedules of small labs in "
             "`test/lab/test_schedule_bound.py`). No schedule may reach it. mixed: four profiles of "
-            "2, 4 and 12 h; six others: of 1 to 20 h; all different: 40 temperatures. regrind: a "
-            "sample is fired once or three times, which the bound knows beforehand and the "
-            "scheduler does not.",
+            "2, 4 and 12 h; six others: of 1 to 20 h; all different: 40 temperatures.",
+            "",
+            "regrind: a sample is fired once or three times. Which of equal samples come again "
+            "is settled by lots drawn in the order in which they are first fired: to a scheduler, "
+            "which cannot know, that is the same as lots drawn with the samples, and none can be "
+            "lucky. The bound knows how many there are, and when the i-th can be fired at the "
+            "earliest.",
             "",
             "planned ahead: `matlab_ros.lab.scheduler`. greedy: those furthest first, furnaces "
             "start when nobody who is ready could join (as earlier versions did). FIFO: the "

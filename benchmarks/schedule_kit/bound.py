@@ -4,6 +4,12 @@ A station's bound is Jackson's: whatever the order, the samples of any subset ca
 to it before the earliest could, take it one after the other, and the last of them still has its
 own way to the end. Furnaces count in batches: samples with equal profiles, as many as fit. Between
 two crucibles at one position the arm takes out the one and brings the other.
+
+Which of equal samples need more than others is settled like lots that are drawn in the order in
+which the samples are first fired (`GradedDevices`). To whoever does not know it beforehand that is
+the same as lots drawn with the samples; but it holds for all schedules alike who comes when: the
+i-th of its kind is not in a furnace before i of them were weighed, nor before so many runs as that
+takes could have begun.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from matlab_ros.lab import events as ev
@@ -69,13 +75,20 @@ class _Work:
 
 
 def ways_of(entries: Iterable[JournalEntry], carry_s: float) -> tuple[tuple[Visit, ...], ...]:
-    """The way of each sample, from what was done to it in a run; waiting and carrying aside."""
+    """The way of each sample, from what was done to it in a run; waiting and carrying aside.
+
+    Returns:
+        In the order in which they were first fired.
+    """
     works: dict[str, list[_Work]] = {}
+    fired: dict[str, None] = {}
     open_: dict[str, ev.AttemptIntended] = {}
     for entry in entries:
         event = entry.event
         if isinstance(event, ev.AttemptIntended):
             open_[event.attempt_id] = event
+            if isinstance(event.goal, HeatGoal):
+                fired.update(dict.fromkeys(work.experiment_id for work in event.works))
         elif isinstance(event, ev.WaitBegun):
             seconds = (event.until_ns - entry.ros_time_ns) / 1e9
             works.setdefault(event.experiment_id, []).append(_Work(StationKind.RACK, "", seconds))
@@ -90,7 +103,8 @@ def ways_of(entries: Iterable[JournalEntry], carry_s: float) -> tuple[tuple[Visi
                 works.setdefault(work.experiment_id, []).append(
                     _Work(_KINDS.get(goal.TAG), group, seconds, goal.TAG == "analyse")
                 )
-    return tuple(_way(items, carry_s) for items in works.values())
+    names = dict.fromkeys((*fired, *works))
+    return tuple(_way(works[name], carry_s) for name in names)
 
 
 def _way(items: Sequence[_Work], carry_s: float) -> tuple[Visit, ...]:
@@ -114,9 +128,16 @@ def _way(items: Sequence[_Work], carry_s: float) -> tuple[Visit, ...]:
 
 
 def lower_bound(ways: Sequence[Sequence[Visit]], lab: LabConfig, carry_s: float) -> Bound:
-    """The largest of all bounds."""
+    """The largest of all bounds.
+
+    Args:
+        ways: of all samples, those of one kind in the order in which they are first fired.
+        lab: where.
+        carry_s: what one transfer takes.
+    """
     floor = Floor(lab)
     arms = len(floor.arms)
+    ways = _one_after_the_other(ways, floor, carry_s)
     bounds = [
         Bound(max(item.head_s + item.work_s + item.tail_s for item in way), "one sample's way")
         for way in ways
@@ -140,6 +161,41 @@ def lower_bound(ways: Sequence[Sequence[Visit]], lab: LabConfig, carry_s: float)
     return max(bounds, key=lambda item: item.makespan_s)
 
 
+def _one_after_the_other(
+    ways: Sequence[Sequence[Visit]], floor: Floor, carry_s: float
+) -> list[Sequence[Visit]]:
+    """The ways, those behind others of their kind begun as late as that makes them at least.
+
+    A kind is samples with equal visits up to their first firing, which comes after one dose. Let
+    D positions weigh, and F furnaces of r positions fire. When the i-th of a kind is first fired,
+
+    - i of them were weighed: ceil(i / D) at one position, one after the other;
+    - the runs with the first i are q >= ceil(i / r). Of the first q at most F are under way, this
+      one with them, so q - F have ended, and ceil((q - F) / F) of those in one furnace.
+    """
+    places = floor.places_of(StationKind.FURNACE)
+    furnaces = len({place.station for place in places})
+    slots = len(places) // furnaces
+    weighing = len(floor.places_of(StationKind.DISPENSER))
+    change_s = 2 * carry_s if len(floor.arms) == 1 else carry_s
+    counts: Counter[tuple[Visit, ...]] = Counter()
+    found: list[Sequence[Visit]] = []
+    for way in ways:
+        kinds = [item.kind for item in way[:2]]
+        if kinds != _ONCE[:2]:
+            found.append(way)
+            continue
+        dose, firing = way[:2]
+        kind = tuple(replace(item, tail_s=0.0) for item in way[:2])
+        counts[kind] += 1
+        doses = math.ceil(counts[kind] / weighing) - 1
+        runs = math.ceil(math.ceil(counts[kind] / slots) / furnaces) - 1
+        late_s = max(doses * (dose.work_s + change_s), runs * (firing.work_s + carry_s))
+        later = (replace(item, head_s=item.head_s + late_s) for item in way[1:])
+        found.append((dose, *later))
+    return found
+
+
 def _furnace_s(
     visits: Sequence[Visit], furnaces: int, slots: int, carry_s: float, arms: int
 ) -> float:
@@ -150,7 +206,20 @@ def _furnace_s(
         return max(item.work_s for item in visits)
     work = sum(math.ceil(count / slots) * seconds for (_, seconds), count in counts.items())
     between = max(0, len(visits) - furnaces * slots) * 2 * carry_s / arms
-    return (work + between) / furnaces
+    runs = sorted(
+        (
+            seconds
+            for (_, seconds), count in counts.items()
+            for _ in range(math.ceil(count / slots))
+        ),
+        reverse=True,
+    )
+    # Of the k F + 1 longest runs one furnace has k + 1, with a crucible carried in between.
+    stacked = (
+        sum(runs[number * furnaces - number : number * furnaces + 1]) + number * carry_s
+        for number in range(1, (batches - 1) // furnaces + 1)
+    )
+    return max((work + between) / furnaces, *stacked)
 
 
 def _filling(ways: Sequence[Sequence[Visit]], floor: Floor, carry_s: float, arms: int) -> Bound:

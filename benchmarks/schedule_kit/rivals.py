@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from matlab_ros.lab.allocator import Request
 from matlab_ros.lab.feed_queue import Feed, FeedQueue
 from matlab_ros.lab.floor import Floor
 from matlab_ros.lab.furnaces import FurnaceOrders, Furnaces, Load
-from matlab_ros.lab.heat_plan import Group
+from matlab_ros.lab.heat_values import Group
 from matlab_ros.lab.run_queue import RunQueue
 from matlab_ros.lab.scheduler import Scheduler, Task
 from matlab_ros.lab.state import ExperimentRun, LabState
@@ -27,6 +27,7 @@ class GreedyFurnaces(Furnaces):
         wants: dict[str, Want],
         waiting: dict[Group, RunQueue],
         others: dict[str, FeedQueue],
+        fired: Collection[str],
         now_ns: int,
     ) -> FurnaceOrders:
         """See `Furnaces.orders`."""
@@ -45,7 +46,9 @@ class GreedyFurnaces(Furnaces):
                 orders.starts.append(load)
         return orders
 
-    def is_awaited(self, load: Load, ready: dict[Group, int], others: dict[str, FeedQueue]) -> bool:
+    def is_awaited(
+        self, load: Load, ready: dict[Group, list[ExperimentRun]], others: dict[str, FeedQueue]
+    ) -> bool:
         """Whether a furnace with room waits for more."""
         assert load.group is not None
         return bool(ready.get(load.group))

@@ -7,7 +7,8 @@ from enum import IntEnum
 
 from matlab_ros.lab import events as ev
 from matlab_ros.lab.events import Event
-from matlab_ros.lab.state import LabState
+from matlab_ros.lab.proposals import about_fault, about_position, sentence
+from matlab_ros.lab.state import FaultRun, LabState
 from matlab_ros.model.faults import FaultCode, Severity
 
 
@@ -78,7 +79,7 @@ def alert_of(
                 level = AlertLevel.ERROR
             return make(
                 level,
-                _look_at(event.positions),
+                _look_at(state, event.positions),
                 experiment_id=event.experiment_id,
                 sample_id=event.sample_id,
                 device=event.device,
@@ -86,20 +87,9 @@ def alert_of(
             )
         case ev.OperatorAsked():
             raised = state.faults[event.fault_id].raised
-            if not raised.experiment_id:
-                return make(
-                    AlertLevel.ERROR,
-                    f"Look at the places that {event.fault_id} names, and say what each holds: "
-                    "matlab-ros lab look POSITION",
-                    fault_id=event.fault_id,
-                )
-            decide = (
-                f"Decide: matlab-ros lab resolve {event.fault_id} "
-                "retry|skip|assume-done|abort-sample|abort-experiment"
-            )
             return make(
                 AlertLevel.ERROR,
-                _look_at(raised.positions) or decide,
+                _look_at(state, raised.positions) or _decide(state, state.faults[event.fault_id]),
                 experiment_id=raised.experiment_id,
                 sample_id=raised.sample_id,
                 device=raised.device,
@@ -127,7 +117,7 @@ def alert_of(
         case ev.PositionBlocked():
             return make(
                 AlertLevel.ERROR,
-                f"Look there, and say what it holds: matlab-ros lab look {event.position}",
+                _look_at(state, (event.position,)),
             )
         case ev.EmergencyStopEngaged():
             return make(
@@ -137,6 +127,8 @@ def alert_of(
             return make(AlertLevel.NOTICE, "The lab is paused: matlab-ros lab resume")
         case ev.PlannerRefused():
             return make(AlertLevel.WARNING)
+        case ev.ExperimentAborted() if event.code not in (FaultCode.NONE, FaultCode.CANCELED):
+            return make(AlertLevel.ERROR, experiment_id=event.experiment_id)
         case ev.CampaignStopping() if event.code not in (FaultCode.NONE, FaultCode.CANCELED):
             to_do = "The lab is paused then: look, and matlab-ros lab resume" if event.latch else ""
             return make(AlertLevel.CRITICAL, to_do)
@@ -144,7 +136,15 @@ def alert_of(
             return None
 
 
-def _look_at(positions: tuple[str, ...]) -> str:
+def _look_at(state: LabState, positions: tuple[str, ...]) -> str:
     """What to do about positions that nobody knows of; empty: there are none."""
-    look = "; ".join(f"matlab-ros lab look {name} [CONTAINER]" for name in positions)
-    return f"Look there, and say what each holds: {look}" if look else ""
+    if not positions:
+        return ""
+    found = sentence(item for name in positions for item in about_position(state, name))
+    places = f"Look at {', '.join(positions)}, and say what you found"
+    return f"{places}; {found}" if found else f"{places}: matlab-ros lab look"
+
+
+def _decide(state: LabState, fault: FaultRun) -> str:
+    """What to do about a fault that is asked about."""
+    return f"Decide; {sentence(about_fault(state, fault)) or 'matlab-ros lab faults'}"

@@ -25,6 +25,7 @@ from matlab_ros.model.lab_words import (
     PositionState,
     Remedy,
     Resolution,
+    Scope,
     TaskState,
 )
 
@@ -93,8 +94,8 @@ class AttemptDesk:
         """Tell of what is late, then cancel it, and give up what is very late."""
         now_ns = self._ledger.now_ns
         for attempt in list(self._state.attempts.values()):
-            deadline = attempt.goal.deadline_ns
-            if not deadline or now_ns < deadline + OVERDUE_NOTICE_NS:
+            deadline = self._deadline_ns(attempt)
+            if deadline is None or now_ns < deadline + OVERDUE_NOTICE_NS:
                 continue
             if attempt.attempt_id not in self._state.overdue:
                 fault = Fault.of(
@@ -116,21 +117,32 @@ class AttemptDesk:
             elif now_ns >= deadline + OVERDUE_CANCEL_NS and not attempt.cancel_requested:
                 self._ledger.emit(ev.CancelIntended(attempt.attempt_id, "its deadline has passed."))
 
+    def _deadline_ns(self, attempt: AttemptRun) -> int | None:
+        """When an attempt is late; None: never, or not before the lab is resumed.
+
+        A device that is asked anew, after a restart of ours or after an emergency stop, has the
+        same time as ever to say what became of an attempt whose deadline passed meanwhile.
+        """
+        if not attempt.goal.deadline_ns:
+            return None
+        if self._presence.is_withheld(attempt):
+            return None
+        return max(attempt.goal.deadline_ns, self._state.restarted_ns, self._state.resumed_ns)
+
     def wakeups(self) -> list[int]:
         """Moments at which deadlines of attempts and questions pass."""
         found = []
         for attempt in self._state.attempts.values():
-            deadline = attempt.goal.deadline_ns
-            if not deadline:
+            deadline = self._deadline_ns(attempt)
+            if deadline is None:
                 continue
             if attempt.attempt_id not in self._state.overdue:
                 found.append(deadline + OVERDUE_NOTICE_NS)
             else:
                 late = OVERDUE_GIVE_UP_NS if attempt.cancel_requested else OVERDUE_CANCEL_NS
                 found.append(deadline + late)
-        found.extend(
-            fault.asked.until_ns for fault in self._state.open_faults() if fault.asked is not None
-        )
+        answers = (fault.answer_by_ns for fault in self._state.open_faults())
+        found.extend(moment for moment in answers if moment is not None)
         return found
 
     # --- failures -----------------------------------------------------------------------------
@@ -144,8 +156,9 @@ class AttemptDesk:
     def _resolve(self, run: ExperimentRun, task: TaskRun) -> None:
         assert task.fault is not None
         if task.fault_id:
-            asked = self._state.faults[task.fault_id].asked
-            if asked is not None and self._ledger.now_ns >= asked.until_ns:
+            fault = self._state.faults[task.fault_id]
+            asked, until_ns = fault.asked, fault.answer_by_ns
+            if asked is not None and until_ns is not None and self._ledger.now_ns >= until_ns:
                 self._carry_out(run, task, asked.then, "nobody answered in time")
             return
         self._ledger.emit(
@@ -160,7 +173,7 @@ class AttemptDesk:
             )
         )
         is_move = task.step_id == MOVE
-        tries = self._tries(task)
+        tries = self._tries(run, task)
         container = self._state.container_of(run)
         is_somewhere = bool(container.position) or (task.looks and bool(container.suspects))
         if run.abort is not None and not is_move:
@@ -178,8 +191,9 @@ class AttemptDesk:
         else:
             self._carry_out(run, task, tries.then[0])
 
-    def _tries(self, task: TaskRun) -> Tries:
-        recipe = self._ledger.campaign().plan.recipe
+    @staticmethod
+    def _tries(run: ExperimentRun, task: TaskRun) -> Tries:
+        recipe = run.recipe
         if task.step_id == MOVE:
             return tries_of_move(recipe, recipe.step(task.serves) if task.serves else None)
         return tries_of_step(recipe.step(task.step_id))
@@ -189,7 +203,7 @@ class AttemptDesk:
     ) -> None:
         """Do what the policy says, or what stands behind it where that is of no use."""
         assert task.fault is not None
-        fault, tries = task.fault, self._tries(task)
+        fault, tries = task.fault, self._tries(run, task)
         is_somewhere = bool(self._state.container_of(run).position)
         if remedy is Remedy.OTHER_DEVICE:
             if is_somewhere and may_try_elsewhere(fault) and self._has_other(task):
@@ -220,15 +234,12 @@ class AttemptDesk:
             )
             self._decide(task, resolution, remark=remark)
             self.abort(run, ExperimentState.FAILED, teaches(fault), fault.message)
-            campaign = self._ledger.open_campaign()
-            if remedy is Remedy.STOP_LAB and campaign is not None and campaign.stopping is None:
-                self._ledger.emit(
-                    ev.CampaignStopping(
-                        fault.code,
-                        f"the policy of step {task.serves or task.step_id} of "
-                        f"{run.experiment_id} stops the lab: {fault.message}",
-                        latch=True,
-                    )
+            if remedy is Remedy.STOP_LAB:
+                self.stop_all(
+                    fault.code,
+                    f"the policy of step {task.serves or task.step_id} of {run.experiment_id} "
+                    f"stops the lab: {fault.message}",
+                    latch=True,
                 )
 
     def skip(self, run: ExperimentRun, task: TaskRun, by: str, remark: str = "") -> None:
@@ -271,13 +282,38 @@ class AttemptDesk:
         )
 
     def abort(
-        self, run: ExperimentRun, state: ExperimentState, teaching: ObservationKind, message: str
+        self,
+        run: ExperimentRun,
+        state: ExperimentState,
+        teaching: ObservationKind,
+        message: str,
+        code: int = 0,
     ) -> None:
         """Let an experiment do no further step; questions about it are answered by that."""
         for task in run.tasks.values():
             if task.fault_id:
                 self._decide(task, Resolution.ABORT_EXPERIMENT, remark=message)
-        self._ledger.emit(ev.ExperimentAborted(run.experiment_id, state, teaching, message))
+        self._ledger.emit(ev.ExperimentAborted(run.experiment_id, state, teaching, message, code))
+
+    def stop_all(self, code: int, message: str, *, latch: bool = False) -> None:
+        """Begin nothing more: the campaign stops, and its guests with it.
+
+        Args:
+            code: why.
+            message: the same in a sentence.
+            latch: whether the lab is paused when all of it is put away; at once where only guests
+                are under way.
+        """
+        campaign = self._ledger.open_campaign()
+        if campaign is not None and campaign.stopping is None:
+            self._ledger.emit(ev.CampaignStopping(code, message, latch))
+        elif campaign is None and latch:
+            self._ledger.emit(ev.Paused(Scope.LAB, "", "policy", message))
+        for run in self._state.open_guests():
+            if run.abort is None:
+                self.abort(
+                    run, ExperimentState.CANCELED, ObservationKind.ABANDONED, message, int(code)
+                )
 
     def block(self, run: ExperimentRun, reason: str) -> None:
         """Leave an experiment's container where it is, and let nobody use that position."""

@@ -187,7 +187,13 @@ def _check_step(
     elif isinstance(arguments, HeatArguments):
         _check_profile(lab, step, profile_of(arguments, values, round_))
     elif isinstance(arguments, MeasureArguments):
-        text(arguments.program, values)
+        program = text(arguments.program, values)
+        if lab.scan_programs and lab.scan_program(program) is None:
+            known = ", ".join(scan.name for scan in lab.scan_programs)
+            raise BindingError(
+                f"step {step.id!r} measures with {program!r}, which no diffractometer of "
+                f"{lab.name!r} has; known are {known}."
+            )
     elif isinstance(arguments, AnalyseArguments):
         text(arguments.target, values)
     elif isinstance(arguments, (MixArguments, GrindArguments, WaitArguments, CoolArguments)):

@@ -33,8 +33,7 @@ def decide(state: LabState, run: ExperimentRun, step_id: str, condition: str) ->
         step_id: of the step that has the condition.
         condition: checked with its recipe.
     """
-    assert state.campaign is not None
-    values = values_of(state.campaign.plan, run.suggestion.settings)
+    values = values_of(run.plan, run.suggestion.settings)
 
     def of_step(value: StepValue) -> Value | None:
         return _value(run, value)
@@ -90,5 +89,7 @@ def _given(outcome: Outcome, name: str) -> Value | None:
             "unexplained_fraction": outcome.quality.unexplained_fraction,
             "phases": float(len(outcome.phases)),
             "confirmed": outcome.verdict is Verdict.CONFIRMED,
+            "provisional": outcome.verdict is Verdict.PROVISIONAL,
+            "look_again": outcome.again.program is not None,
         }
     return found.get(name)

@@ -11,7 +11,7 @@ from matlab_ros.lab.doubts import close_doubts
 from matlab_ros.lab.goals import TransferGoal
 from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.refused import Refused
-from matlab_ros.lab.state import ContainerRun
+from matlab_ros.lab.state import AttemptRun, ContainerRun, LabState
 from matlab_ros.model.faults import FaultCode
 
 
@@ -58,7 +58,9 @@ class CorrectionDesk:
         Raises:
             Refused: position or container is unknown, in use, or known to be elsewhere.
         """
-        if asked.container_id:
+        if asked.cleared:
+            self._clear(asked)
+        elif asked.container_id:
             container = self._state.containers.get(asked.container_id)
             if container is None:
                 raise Refused(
@@ -80,6 +82,20 @@ class CorrectionDesk:
             ev.PositionLookedAt(asked.position, asked.container_id, asked.operator, asked.remark)
         )
         self._close_doubts(asked)
+
+    def _clear(self, asked: inp.PositionAsked) -> None:
+        """What is known to stand at a position is in its own place now."""
+        self._check_known(asked.position)
+        container = self._state.occupant(asked.position)
+        if container is not None:
+            self._check_at_rest(container)
+            self._check_position(container.home, container)
+            self._ledger.emit(
+                ev.PositionLookedAt(
+                    container.home, container.container_id, asked.operator, asked.remark
+                )
+            )
+        self._check_not_reserved(asked.position)
 
     def restock(self, asked: inp.RestockAsked) -> tuple[str, ...]:
         """Note that clean containers stand where used ones belong.
@@ -135,15 +151,12 @@ class CorrectionDesk:
         return ""
 
     def _check_at_rest(self, container: ContainerRun) -> None:
-        for attempt in self._state.attempts.values():
-            if container.sample_id in attempt.goal.sample_ids or (
-                isinstance(attempt.goal, TransferGoal)
-                and attempt.goal.container_id == container.container_id
-            ):
-                raise Refused(
-                    FaultCode.DEVICE_BUSY,
-                    f"{container.container_id} is in {attempt.attempt_id}; wait for its end.",
-                )
+        attempt = attempt_with(self._state, container)
+        if attempt is not None:
+            raise Refused(
+                FaultCode.DEVICE_BUSY,
+                f"{container.container_id} is in {attempt.attempt_id}; wait for its end.",
+            )
 
     def _check_known(self, position: str) -> None:
         if position not in self._state.positions:
@@ -174,3 +187,14 @@ class CorrectionDesk:
                 f"{position} is kept free for {owner.container_id}; put {container.container_id} "
                 f"elsewhere, best to its own place {container.home}.",
             )
+
+
+def attempt_with(state: LabState, container: ContainerRun) -> AttemptRun | None:
+    """The attempt under way that has to do with a container, if there is one."""
+    for attempt in state.attempts.values():
+        if container.sample_id in attempt.goal.sample_ids or (
+            isinstance(attempt.goal, TransferGoal)
+            and attempt.goal.container_id == container.container_id
+        ):
+            return attempt
+    return None

@@ -42,6 +42,7 @@ class Engine:
         journal: empty, or see `recover`.
         on_entry: called with each entry after it was written.
         make_scheduler: another one, to compare with.
+        planning_ns: ROS time after which suggestions are taken, see `PlannerDesk`.
     """
 
     def __init__(
@@ -50,11 +51,12 @@ class Engine:
         journal: Journal,
         on_entry: Callable[[JournalEntry], None] | None = None,
         make_scheduler: Callable[[Floor, Callable[[str], bool]], Scheduler] = Scheduler,
+        planning_ns: int = 0,
     ) -> None:
         self._ledger = Ledger(lab, journal, on_entry)
         self._presence = Presence(self._ledger.state)
         self._attempts = AttemptDesk(self._ledger, self._presence)
-        self._planner = PlannerDesk(self._ledger)
+        self._planner = PlannerDesk(self._ledger, planning_ns)
         self._operators = OperatorDesk(self._ledger, self._attempts)
         self._flow = Flow(
             self._ledger,
@@ -76,6 +78,7 @@ class Engine:
         now_ns: int = 0,
         on_entry: Callable[[JournalEntry], None] | None = None,
         on_replayed: Callable[[JournalEntry], None] | None = None,
+        planning_ns: int = 0,
     ) -> Engine:
         """An engine in the state that a journal holds; with an empty one the same as a new one.
 
@@ -88,11 +91,12 @@ class Engine:
             now_ns: ROS time.
             on_entry: called with each entry after it was written.
             on_replayed: called with each entry that was there before.
+            planning_ns: see the engine's own.
 
         Raises:
             JournalError: the journal cannot be understood or written.
         """
-        engine = cls(lab, journal, on_entry)
+        engine = cls(lab, journal, on_entry, planning_ns=planning_ns)
         engine._ledger.replay(on_replayed)
         if engine.state.sequence:
             engine._ledger.set_time(now_ns)
@@ -119,7 +123,7 @@ class Engine:
 
     def quiescent(self) -> bool:
         """Whether nothing is awaited but the ends of attempts that were sent."""
-        return not self._planner.is_calling and not self._deferred and self._presence.all_sent()
+        return not self._planner.is_holding_up and not self._deferred and self._presence.all_sent()
 
     def next_wakeup(self) -> int | None:
         """When the engine acts by itself if nothing happens before; ROS time in nanoseconds."""
@@ -146,7 +150,8 @@ class Engine:
         self._ledger.set_time(now_ns)
         self._wakeup = None
         self._take(given)
-        if self._deferred and not self._planner.is_calling:
+        self._planner.take_early()
+        if self._deferred and not self._planner.is_holding_up:
             deferred, self._deferred = self._deferred, []
             for finished in sorted(deferred, key=_canonical_order):
                 self._finish(finished)
@@ -205,13 +210,11 @@ class Engine:
             )
 
     def _give_up(self, device: str) -> None:
-        campaign = self._ledger.open_campaign()
-        if campaign is None or self.is_usable(device):
+        if not self.state.is_at_work or self.is_usable(device):
             return
         self._presence.give_up(device)
         message = f"{device} did not come back."
-        if campaign.stopping is None:
-            self._ledger.emit(ev.CampaignStopping(FaultCode.DEVICE_MISSING, message))
+        self._attempts.stop_all(FaultCode.DEVICE_MISSING, message)
         for attempt in list(self.state.attempts.values()):
             if attempt.device == device:
                 self._attempts.give_up(attempt, Fault.of(FaultCode.PROCESS_DIED, message))

@@ -187,7 +187,7 @@ class PlannerForgot(Event):
 
 @dataclass(frozen=True)
 class ExperimentSubmitted(Event):
-    """An operator put an experiment with given settings into the campaign."""
+    """An operator put an experiment with given settings into the campaign, or beside it."""
 
     TAG: ClassVar[str] = "experiment_submitted"
     KIND: ClassVar[EventKind] = EventKind.OPERATOR
@@ -197,11 +197,14 @@ class ExperimentSubmitted(Event):
     ordinal: int = 0
     """Among the campaign's experiments; 0: as its id says."""
     operator: str = ""
+    plan: CampaignPlan | None = None
+    """What the settings mean to a guest of the campaign; None: it is one of the campaign's."""
 
     @property
     def text(self) -> str:
         """A sentence for a person."""
-        return f"{self.operator or 'An operator'} submitted {self.experiment_id}."
+        beside = " beside the campaign" if self.plan is not None else ""
+        return f"{self.operator or 'An operator'} submitted {self.experiment_id}{beside}."
 
 
 @dataclass(frozen=True)
@@ -360,6 +363,8 @@ class ExperimentAborted(Event):
     """FAILED or CANCELED."""
     teaches: ObservationKind
     message: str
+    code: int = 0
+    """Why, where no fault of its own is the reason."""
 
     @property
     def text(self) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 from itertools import chain, islice
 
-from matlab_ros.lab.heat_plan import Group
+from matlab_ros.lab.heat_values import Group
 from matlab_ros.lab.run_queue import RunQueue
 
 _SIGHT = 64

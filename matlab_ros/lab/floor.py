@@ -82,9 +82,11 @@ class Floor:
             place for place in self.places.values() if place.device and not place.is_gripper
         )
         """Positions at which devices act."""
-        self._overlapping = frozenset(
-            device.name for device in lab.devices if device.overlaps_analysis
-        )
+        self._overlapping = {
+            device.name: device.analyses_at_once
+            for device in lab.devices
+            if device.overlaps_analysis
+        }
         self._limits = {device.name: device.furnace for device in lab.devices}
 
     def places_of(self, kind: StationKind) -> tuple[Place, ...]:
@@ -109,6 +111,10 @@ class Floor:
     def overlaps_analysis(self, device: str) -> bool:
         """Whether a device can analyse one pattern while it measures another."""
         return device in self._overlapping
+
+    def analyses_at_once(self, device: str) -> int:
+        """How many patterns a device that overlaps analyses takes before the first is done."""
+        return self._overlapping.get(device, 1)
 
     def can_heat(self, device: str, profile: HeatProfile) -> bool:
         """Whether a furnace's limits allow a profile."""

@@ -71,7 +71,7 @@ class Flow:
             close_doubts(self._ledger, "the lab manager")
             self._attempts.cancel_stopped()
             self._attend()
-            if self._ledger.open_campaign() is not None:
+            if self._state.is_at_work:
                 self._start_experiments()
                 self._planner.want_suggestions()
                 self._attend()
@@ -83,12 +83,14 @@ class Flow:
     def next_wakeup(self) -> int | None:
         """When something follows from the passing of time alone; ROS time in nanoseconds."""
         moments = [*self._attempts.wakeups(), *self._leases.wakeups()]
-        campaign = self._ledger.open_campaign()
-        if campaign is not None and not self._state.is_paused():
+        if self._planner.due_ns is not None:
+            moments.append(self._planner.due_ns)
+        if self._state.is_at_work and not self._state.is_paused():
             now_ns = self._ledger.now_ns
             moments.extend(self._waiting_until())
             moments.extend(self._scheduler.wakeups(self._state, now_ns))
-            if campaign.ask_again_ns > now_ns:
+            campaign = self._ledger.open_campaign()
+            if campaign is not None and campaign.ask_again_ns > now_ns:
                 moments.append(campaign.ask_again_ns)
         return min(moments, default=None)
 
@@ -100,7 +102,7 @@ class Flow:
         while self._waiting and self._waiting[0][0] <= now_ns:
             touched.add(heapq.heappop(self._waiting)[1])
         for fault in self._state.open_faults():
-            if fault.asked is not None and fault.asked.until_ns <= now_ns:
+            if fault.answer_by_ns is not None and fault.answer_by_ns <= now_ns:
                 touched.add(fault.raised.experiment_id)
 
     def _waiting_until(self) -> list[int]:
@@ -130,11 +132,10 @@ class Flow:
     def _attend_to(self, run: ExperimentRun) -> None:
         self._attempts.resolve_faults(run)
         campaign = self._ledger.open_campaign()
-        if campaign is None:
-            return
-        if campaign.stopping is not None and run.abort is None:
+        stopping = campaign.stopping if campaign is not None and not run.is_guest else None
+        if stopping is not None and run.abort is None:
             self._attempts.abort(
-                run, ExperimentState.CANCELED, ObservationKind.ABANDONED, campaign.stopping.message
+                run, ExperimentState.CANCELED, ObservationKind.ABANDONED, stopping.message
             )
         self._steps.settle(run)
         self._make_observation(run)
@@ -147,11 +148,10 @@ class Flow:
     def _make_observation(self, run: ExperimentRun) -> None:
         if run.observation is not None:
             return
-        plan = self._ledger.campaign().plan
         is_over = (run.abort is not None or run.steps_done) and not is_engaged(run)
-        if is_over or is_analysed(plan.recipe, run):
+        if is_over or is_analysed(run.recipe, run):
             without = run.abort.teaches if run.abort else ObservationKind.ABANDONED
-            observation = observation_of(plan, run, without, self._ledger.now_ns)
+            observation = observation_of(run.plan, run, without, self._ledger.now_ns)
             self._ledger.emit(ev.ObservationMade(run.experiment_id, observation))
 
     def _end_experiment(self, run: ExperimentRun) -> None:
@@ -180,20 +180,22 @@ class Flow:
         sample = self._state.samples[run.sample_id]
         if sample.state in (SampleState.LOST, SampleState.COMPROMISED):
             return sample.state
-        if is_discarded(self._ledger.campaign().plan.recipe, run):
+        if is_discarded(run.recipe, run):
             return SampleState.DISPOSED
         return SampleState.DONE if run.abort is None else SampleState.AT_REST
 
     def _start_experiments(self) -> None:
         """Give crucibles to the experiments that have none."""
-        if self._ledger.campaign().stopping is not None or self._state.is_paused():
+        if self._state.is_paused():
             return
         while (run := self._state.next_planned()) is not None:
             container = self._state.next_clean()
             if container is None:
                 # Those under way go on to their ends; an aborted one may leave its crucible clean.
                 if not any(True for _ in self._state.active()):
-                    self._stop(FaultCode.CONTAINERS_EXHAUSTED, "no clean crucible is left.")
+                    self._attempts.stop_all(
+                        FaultCode.CONTAINERS_EXHAUSTED, "no clean crucible is left."
+                    )
                 return
             sample_id = f"{run.experiment_id}-s1"
             self._ledger.emit(
@@ -210,18 +212,17 @@ class Flow:
 
     # --- the campaign -------------------------------------------------------------------------
 
-    def _stop(self, code: FaultCode, message: str) -> None:
-        self._ledger.emit(ev.CampaignStopping(code, message))
-
     def _end_campaign(self) -> None:
-        campaign = self._ledger.campaign()
-        if self._state.in_flight_count() or campaign.requested:
+        campaign = self._ledger.open_campaign()
+        if campaign is None or campaign.requested or self._state.campaign_in_flight_count():
             return
         if any(True for _ in self._state.unreported()) and not self._planner.is_gone(campaign):
             return
-        is_used_up = len(self._state.experiments) >= campaign.config.budget.experiments
+        is_used_up = self._state.campaign_count() >= campaign.config.budget.experiments
         if campaign.stopping is not None:
             stopping = campaign.stopping
+            if stopping.latch and self._state.open_guests():
+                return
             self._ledger.emit(ev.CampaignEnded(stopping.code, stopping.message))
             if stopping.latch and (Scope.LAB, "") not in self._state.paused:
                 # Now that everything is put away: somebody has to look before anything new begins.

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from matlab_ros.lab.feed_queue import FeedQueue
 from matlab_ros.lab.floor import Floor, Place
-from matlab_ros.lab.goals import HeatGoal, TransferGoal
+from matlab_ros.lab.forecast import HORIZON, Forecast
+from matlab_ros.lab.goals import HeatGoal
 from matlab_ros.lab.heat_groups import HeatGroups
-from matlab_ros.lab.heat_plan import Arrival, Batch, Furnace, Group, Outlook, plan_heat
+from matlab_ros.lab.heat_plan import plan_heat
+from matlab_ros.lab.heat_values import Arrival, Batch, Furnace, Group, Outlook
 from matlab_ros.lab.run_queue import RunQueue
 from matlab_ros.lab.state import AttemptRun, ExperimentRun, LabState
-from matlab_ros.lab.wants import Want, WantKind, destination
+from matlab_ros.lab.wants import Want, WantKind
 from matlab_ros.model.lab_config import StationKind
 from matlab_ros.model.lab_words import PositionState, StepAction
-from matlab_ros.model.recipe import Recipe
 
-HORIZON = 96
-"""Samples that are planned ahead for; later ones change nothing that is decided now."""
+_NS_PER_MIN = 60_000_000_000
 
 LEAST_PATIENCE_NS = 30 * 60 * 1_000_000_000
 """A crucible in a furnace waits at least this long for others that are expected."""
-
-_NS_PER_MIN = 60_000_000_000
 
 PATIENCE_SHARE = 0.5
 """Of a run's duration: longer than that no crucible waits in a furnace for others to come."""
@@ -90,6 +88,7 @@ class Furnaces:
         wants: dict[str, Want],
         waiting: dict[Group, RunQueue],
         others: dict[str, FeedQueue],
+        fired: Collection[str],
         now_ns: int,
     ) -> FurnaceOrders:
         """What is to be done now.
@@ -99,6 +98,7 @@ class Furnaces:
             wants: by experiment.
             waiting: in the rack for a furnace.
             others: in the rack for other stations, by destination.
+            fired: those that may be fired again, and that nobody is busy with.
             now_ns: ROS time.
         """
         orders = FurnaceOrders()
@@ -108,13 +108,18 @@ class Furnaces:
         orders.hungry = any(not load.held for load in loads)
         if not loads or not (ready or any(load.members or load.coming for load in loads)):
             return orders
-        expected = list(self._under_way(state, now_ns))
+        forecast = Forecast(state, self._floor, self._groups, now_ns)
+        expected = [*forecast.under_way(), *forecast.again(fired)]
         totals = Counter(item.group for item in expected)
-        expected.extend(islice(self._queued(state, others, orders.hungry, now_ns), HORIZON))
+        expected.extend(
+            islice(forecast.queued(others, fired, orders.hungry, self._is_usable), HORIZON)
+        )
         for group in {item.group for item in expected} | set(ready):
-            totals[group] += ready.get(group, 0)
+            totals[group] += len(ready.get(group, ()))
             totals[group] += sum(queue.count(group) for queue in others.values())
-        batches = self._plan(state, loads, running, ready, expected, totals, now_ns)
+        batches = self._plan(state, loads, running, ready, expected, totals, forecast)
+        if forecast.waits_until_ns:
+            orders.waits_until.append(forecast.waits_until_ns)
         first: dict[str, Batch] = {}
         for batch in batches:
             first.setdefault(batch.station, batch)
@@ -171,9 +176,9 @@ class Furnaces:
         work = attempt.works[0]
         run = state.experiments[work.experiment_id]
         if work.serves and run.abort is None:
-            step = self._recipe(state).step(work.serves)
+            step = run.recipe.step(work.serves)
             if step.action is StepAction.HEAT:
-                group = self._groups.of(state, run, step)
+                group = self._groups.of(run, step)
                 if load.group in (None, group):
                     load.group = group
                     return
@@ -186,7 +191,7 @@ class Furnaces:
             return None
         if want.step.action is not StepAction.HEAT:
             return None
-        group = self._groups.of(state, want.run, want.step)
+        group = self._groups.of(want.run, want.step)
         if self._is_excluded(want, device, group):
             return None
         return group if self._floor.can_heat(device, self._groups.profile(group)) else None
@@ -203,17 +208,17 @@ class Furnaces:
             for other in (places[0].device for places in self._stations.values())
         )
 
-    def _recipe(self, state: LabState) -> Recipe:
-        assert state.campaign is not None
-        return state.campaign.plan.recipe
-
     # --- what will be -------------------------------------------------------------------------
 
     def _ready(
         self, state: LabState, wants: dict[str, Want], waiting: dict[Group, RunQueue]
-    ) -> dict[Group, int]:
-        """Number of crucibles of each group that an arm could bring to a furnace now."""
-        ready = {group: len(queue) for group, queue in waiting.items() if queue}
+    ) -> dict[Group, list[ExperimentRun]]:
+        """Whose crucibles, of each group, an arm could bring to a furnace now."""
+        ready = {
+            group: [state.experiments[name] for name in islice(queue, HORIZON)]
+            for group, queue in waiting.items()
+            if queue
+        }
         places = (*self._floor.station_places, *self._gripper_places())
         for place in places:
             container = state.occupant(place.name)
@@ -225,8 +230,8 @@ class Furnaces:
                 and want.step is not None
                 and want.step.action is StepAction.HEAT
             ):
-                group = self._groups.of(state, want.run, want.step)
-                ready[group] = ready.get(group, 0) + 1
+                group = self._groups.of(want.run, want.step)
+                ready.setdefault(group, []).append(want.run)
         return ready
 
     def _is_misplaced(self, state: LabState, want: Want, place: Place) -> bool:
@@ -240,91 +245,17 @@ class Furnaces:
     def _gripper_places(self) -> Iterator[Place]:
         return (self._floor.places[name] for name in self._floor.grippers.values())
 
-    def _under_way(self, state: LabState, now_ns: int) -> Iterator[Arrival]:
-        """Samples that come to a furnace after what is done to them now."""
-        for attempt in state.attempts.values():
-            end_ns = max(now_ns, self._end_of(state, attempt))
-            for work in attempt.works:
-                run = state.experiments[work.experiment_id]
-                yield from self._arrival(state, run, work.step_id, end_ns)
-
-    def _queued(
-        self, state: LabState, others: dict[str, FeedQueue], hungry: bool, now_ns: int
-    ) -> Iterator[Arrival]:
-        """Samples in the rack that come to a furnace after something else."""
-        free: dict[str, int] = {}
-        for attempt in state.attempts.values():
-            kind = self._destination_of(attempt)
-            end_ns = max(now_ns, self._end_of(state, attempt))
-            free[kind] = max(free.get(kind, now_ns), end_ns)
-        carry_ns = self._carry_ns(state)
-        for word, queue in others.items():
-            places = self._floor.places_named(word)
-            usable = [place for place in places if self._is_usable(place.device)]
-            if not usable:
-                continue
-            moment_ns = free.get(word, now_ns)
-            for name in islice(queue.in_order(hungry), HORIZON):
-                run = state.experiments[name]
-                spent = self._spent(state, run, "")
-                moment_ns += (spent + 2 * carry_ns) // len(usable)
-                yield from self._arrival(state, run, "", moment_ns - spent)
-
-    def _destination_of(self, attempt: AttemptRun) -> str:
-        goal = attempt.goal
-        name = goal.target if isinstance(goal, TransferGoal) else getattr(goal, "position", "")
-        place = self._floor.places.get(name)
-        return "" if place is None or place.kind is None else place.kind.value
-
-    def _arrival(
-        self, state: LabState, run: ExperimentRun, skip: str, from_ns: int
-    ) -> Iterable[Arrival]:
-        found = self._groups.upcoming(state, run)
-        if found is None or found[0].id == skip:
-            return ()
-        if run.move.attempt_id in state.attempts and self._serves(state, run) == found[0].id:
-            return ()
-        return (Arrival(from_ns + self._spent(state, run, skip), found[1]),)
-
-    def _serves(self, state: LabState, run: ExperimentRun) -> str:
-        return state.attempts[run.move.attempt_id].works[0].serves
-
-    def _spent(self, state: LabState, run: ExperimentRun, skip: str) -> int:
-        """What the steps before an experiment's next heat step take, without waiting."""
-        total = 0
-        for step in self._recipe(state).steps:
-            if step.action is StepAction.HEAT and not run.tasks[step.id].state.is_final:
-                break
-            if run.tasks[step.id].state.is_final or step.id == skip or not destination(step):
-                continue
-            places = self._floor.places_named(destination(step))
-            device = places[0].device if places else ""
-            if device:
-                total += state.durations.of(step.action.value, device)
-        return total
-
-    def _end_of(self, state: LabState, attempt: AttemptRun) -> int:
-        goal = attempt.goal
-        if isinstance(goal, HeatGoal):
-            spent = state.durations.of_heat(attempt.device, goal.profile)
-        else:
-            spent = state.durations.of(goal.TAG, attempt.device)
-        return attempt.intended_ns + spent
-
-    def _carry_ns(self, state: LabState) -> int:
-        return max((state.durations.of("transfer", arm) for arm in self._floor.arms), default=0)
-
     def _plan(
         self,
         state: LabState,
         loads: list[Load],
         running: dict[str, AttemptRun],
-        ready: dict[Group, int],
+        ready: dict[Group, list[ExperimentRun]],
         expected: list[Arrival],
         totals: Counter[Group],
-        now_ns: int,
+        forecast: Forecast,
     ) -> tuple[Batch, ...]:
-        carry_ns = self._carry_ns(state)
+        carry_ns, now_ns = forecast.carry_ns, forecast.now_ns
         furnaces = [
             Furnace(
                 load.station,
@@ -332,6 +263,7 @@ class Furnaces:
                 now_ns + load.strangers * carry_ns,
                 load.group if load.held else None,
                 load.held,
+                tuple(forecast.later(run) for run in load.members),
             )
             for load in loads
         ]
@@ -340,16 +272,21 @@ class Furnaces:
             device = places[0].device
             attempt = running.get(device)
             if attempt is not None and self._is_usable(device):
-                end_ns = max(now_ns, self._end_of(state, attempt))
-                count = len(attempt.works)
-                furnaces.append(Furnace(station, len(places), end_ns + count * carry_ns))
+                free_ns = forecast.end_of(attempt) + len(attempt.works) * carry_ns
+                furnaces.append(Furnace(station, len(places), free_ns))
                 devices[station] = device
-        arrivals = [Arrival(now_ns, group) for group, count in ready.items() for _ in range(count)]
+        arrivals = [
+            Arrival(now_ns, group, forecast.later(run))
+            for group, runs in ready.items()
+            for run in runs
+        ]
         arrivals += sorted(expected, key=lambda item: item.ready_ns)
         arrivals = arrivals[:HORIZON]
         near = Counter(item.group for item in arrivals)
         groups = {item.group for item in arrivals}
         groups.update(load.group for load in loads if load.group is not None)
+        groups.update(visit.group for item in arrivals for visit in item.later)
+        groups.update(visit.group for item in furnaces for later in item.later for visit in later)
         device = next(iter(devices.values()))
         outlook = Outlook(
             now_ns,
@@ -366,9 +303,9 @@ class Furnaces:
                 for group in groups
             },
             carry_ns,
-            self._follow_ns(state),
-            {group: round(self._groups.rest_min(group) * _NS_PER_MIN) for group in groups},
+            forecast.follow_ns,
             {group: totals[group] - count for group, count in near.items()},
+            {group: round(self._groups.rest_min(group) * _NS_PER_MIN) for group in groups},
         )
         return plan_heat(furnaces, arrivals, outlook)
 
@@ -384,14 +321,6 @@ class Furnaces:
             default=1,
         )
 
-    def _follow_ns(self, state: LabState) -> int:
-        """What a sample takes of the diffractometers after it was heated."""
-        if not self._recipe(state).steps_of(StepAction.MEASURE):
-            return 0
-        devices = self._floor.devices_for(StepAction.MEASURE)
-        longest = max((state.durations.of("measure", device.name) for device in devices), default=0)
-        return (longest + 2 * self._carry_ns(state)) // max(1, len(devices))
-
     # --- what to do ---------------------------------------------------------------------------
 
     def _decide(
@@ -399,7 +328,7 @@ class Furnaces:
         state: LabState,
         load: Load,
         batch: Batch | None,
-        ready: dict[Group, int],
+        ready: dict[Group, list[ExperimentRun]],
         now_ns: int,
         orders: FurnaceOrders,
     ) -> None:
@@ -420,7 +349,7 @@ class Furnaces:
             patience_ns = max(LEAST_PATIENCE_NS, round(PATIENCE_SHARE * device_ns))
             if now_ns >= since_ns + patience_ns:
                 # Only for those who could be on their way already.
-                size = min(size, load.held + ready.get(load.group, 0))
+                size = min(size, load.held + len(ready.get(load.group, ())))
             else:
                 orders.waits_until.append(since_ns + patience_ns)
         if not any(self._is_usable(arm) for arm in self._floor.arms):

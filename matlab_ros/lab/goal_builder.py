@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from matlab_ros.lab.binding import doses_of, minutes_of, profile_of, text, values_of
+from matlab_ros.lab.analysis_goals import analyse_goal, measure_program
+from matlab_ros.lab.binding import doses_of, minutes_of, profile_of, values_of
 from matlab_ros.lab.events import MOVE, AttemptIntended, Work
 from matlab_ros.lab.goals import (
-    AnalyseGoal,
     DispenseGoal,
     Goal,
     HeatGoal,
     MeasureGoal,
     TransferGoal,
 )
-from matlab_ros.lab.results import pattern_for
 from matlab_ros.lab.scheduler import Act, Move, Task
 from matlab_ros.lab.state import ExperimentRun, LabState
 from matlab_ros.model.lab_words import CancelMode
@@ -51,10 +50,9 @@ def intend(state: LabState, task: Task, now_ns: int) -> AttemptIntended:
 
 
 def _move(state: LabState, task: Move, now_ns: int) -> AttemptIntended:
-    assert state.campaign is not None
     run = state.experiments[task.experiment_id]
     container = state.container_of(run)
-    moves = state.campaign.plan.recipe.moves
+    moves = run.recipe.moves
     goal = TransferGoal(
         attempt_id=attempt_name(run, MOVE),
         issued_ns=now_ns,
@@ -69,10 +67,8 @@ def _move(state: LabState, task: Move, now_ns: int) -> AttemptIntended:
 
 
 def _act(state: LabState, task: Act, now_ns: int) -> AttemptIntended:
-    assert state.campaign is not None
-    recipe = state.campaign.plan.recipe
     runs = [state.experiments[name] for name, _ in task.works]
-    steps = [recipe.step(step_id) for _, step_id in task.works]
+    steps = [run.recipe.step(work[1]) for run, work in zip(runs, task.works, strict=True)]
     goal = _goal(state, steps, runs, now_ns)
     limits = state.floor.lab.device(task.device).furnace
     if isinstance(goal, HeatGoal) and limits is not None:
@@ -87,9 +83,8 @@ def _act(state: LabState, task: Act, now_ns: int) -> AttemptIntended:
 def _goal(
     state: LabState, steps: Sequence[Step], runs: Sequence[ExperimentRun], now_ns: int
 ) -> Goal:
-    assert state.campaign is not None
-    plan = state.campaign.plan
     leader, step = runs[0], steps[0]
+    plan = leader.plan
     round_ = leader.tasks[step.id].round
     values = values_of(plan, leader.suggestion.settings)
     attempt_id = attempt_name(leader, step.id)
@@ -131,24 +126,17 @@ def _goal(
             profile=profile,
         )
     if isinstance(arguments, MeasureArguments):
+        program = measure_program(leader, arguments, values)
         return MeasureGoal(
             attempt_id=attempt_id,
             issued_ns=now_ns,
             deadline_ns=deadline_ns,
             sample_id=leader.sample_id,
             position=position,
-            program=text(arguments.program, values),
+            program=program,
+            scan=state.floor.lab.scan_program(program),
         )
     assert isinstance(arguments, AnalyseArguments)
-    pattern = pattern_for(plan.recipe, leader, step.id)
-    assert pattern is not None, "an analysis without a pattern is skipped"
-    return AnalyseGoal(
-        attempt_id=attempt_id,
-        issued_ns=now_ns,
-        deadline_ns=deadline_ns,
-        sample_id=leader.sample_id,
-        pattern=pattern,
-        elements=plan.elements,
-        phases=(),
-        target_phase=text(arguments.target, values),
+    return analyse_goal(
+        leader, state.floor.lab, step, values, attempt_id, issued_ns=now_ns, deadline_ns=deadline_ns
     )

@@ -9,8 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from matlab_ros.lab.analysis_values import (
+    AlternativePhase,
+    ElementAmount,
+    ElementBalance,
+    LookAgain,
+    OrderTest,
+    PossiblePhase,
+    SecondRefinement,
+)
 from matlab_ros.model.faults import Fault, FaultCode
-from matlab_ros.model.lab_words import Atmosphere, CancelMode, SampleFate, Verdict
+from matlab_ros.model.lab_words import Atmosphere, CancelMode, Confirm, SampleFate, Verdict
+from matlab_ros.model.scan_program import ScanProgram
 
 
 @dataclass(frozen=True)
@@ -139,6 +149,8 @@ class MeasureGoal:
     sample_id: str
     position: str
     program: str
+    scan: ScanProgram | None = None
+    """What the program measures, where the lab's configuration says."""
 
     @property
     def sample_ids(self) -> tuple[str, ...]:
@@ -160,6 +172,21 @@ class AnalyseGoal:
     elements: tuple[str, ...]
     phases: tuple[str, ...]
     target_phase: str
+    scan: ScanProgram | None = None
+    """That the pattern was measured with, where it is known."""
+    earlier: tuple[RawFile, ...] = ()
+    """Patterns of the same sample, unchanged since, that are added up with it."""
+    earlier_scans: tuple[ScanProgram, ...] = ()
+    """That they were measured with."""
+    dispensed: tuple[ElementAmount, ...] = ()
+    """Into the sample; empty where it is not known."""
+    confirm: Confirm = Confirm.NEVER
+    success_fraction: float = 0.0
+    """Of the target, from which `Confirm.WHEN_SUCCESS` asks for a second refinement."""
+    programs: tuple[ScanProgram, ...] = ()
+    """That a further scan may be made with."""
+    budget_s: float = 0.0
+    """Longest that a further scan may take; 0: none."""
 
     @property
     def sample_ids(self) -> tuple[str, ...]:
@@ -205,6 +232,27 @@ class AttemptReport:
 
 
 @dataclass(frozen=True)
+class CalibrationMark:
+    """The calibration that was applied to a reading.
+
+    Attributes:
+        certificate_id: empty where the instrument has none.
+        calibrated_ns: when it was made.
+        valid_until_ns: when it ends.
+        offset: that was added, in the reading's unit.
+        factor: that was multiplied with before.
+        valid: whether it counted at the moment of the reading.
+    """
+
+    certificate_id: str = ""
+    calibrated_ns: int = 0
+    valid_until_ns: int = 0
+    offset: float = 0.0
+    factor: float = 1.0
+    valid: bool = False
+
+
+@dataclass(frozen=True)
 class DoseReading:
     """What was really dispensed, read from the balance."""
 
@@ -214,6 +262,8 @@ class DoseReading:
     uncertainty_mg: float | None
     within_tolerance: bool
     stamp_ns: int = 0
+    calibration: CalibrationMark | None = None
+    """Of the balance; None where nobody said anything about it."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +284,8 @@ class PhaseFraction:
     formula: str
     weight_fraction: float
     sigma: float | None
+    cell_shift: float | None = None
+    """Largest relative change of a cell length against the library's structure."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +297,9 @@ class FitQuality:
     goodness_of_fit: float | None = None
     unexplained_fraction: float | None = None
     unexplained_peaks_deg: tuple[float, ...] = ()
+    unexplained_peak_shares: tuple[float, ...] = ()
     bounds_hit: tuple[str, ...] = ()
+    converged: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -282,6 +336,8 @@ class HeatOutcome:
     max_measured_c: float | None = None
     dwell_min: float | None = None
     """Time within 10 degrees of the highest target, as measured."""
+    calibration: CalibrationMark | None = None
+    """Of the thermocouple; None where nobody said anything about it."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +348,8 @@ class MeasureOutcome:
 
     report: AttemptReport
     pattern: RawFile | None = None
+    program: str = ""
+    """That it was measured with."""
 
 
 @dataclass(frozen=True)
@@ -308,6 +366,13 @@ class AnalyseOutcome:
     verdict: Verdict = Verdict.UNKNOWN
     remarks: tuple[str, ...] = ()
     fit: RawFile | None = None
+    possible: tuple[PossiblePhase, ...] = ()
+    """Second tier: not identified."""
+    alternatives: tuple[AlternativePhase, ...] = ()
+    balance: tuple[ElementBalance, ...] = ()
+    order: tuple[OrderTest, ...] = ()
+    second: SecondRefinement = field(default_factory=SecondRefinement)
+    again: LookAgain = field(default_factory=LookAgain)
 
 
 Outcome = DispenseOutcome | TransferOutcome | HeatOutcome | MeasureOutcome | AnalyseOutcome

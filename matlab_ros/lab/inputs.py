@@ -24,13 +24,18 @@ class CampaignSubmitted:
 
 @dataclass(frozen=True)
 class ExperimentAsked:
-    """Somebody wants an experiment with given settings; the same once more changes nothing."""
+    """Somebody wants an experiment with given settings; the same once more changes nothing.
+
+    Where a campaign is under way to which the settings mean the same, it is one of that campaign's,
+    and its planner hears of it. Where they mean something else it is a guest beside that campaign.
+    Where none is under way one begins for it alone.
+    """
 
     settings: tuple[Setting, ...]
     experiment_id: str = ""
-    """Empty: the next of the campaign under way."""
+    """Empty: the lab gives one."""
     plan: CampaignPlan | None = None
-    """What the settings mean. Where no campaign is under way it begins, for this experiment alone;
+    """What the settings mean, checked; its name is used where the lab gives the id.
     None: what they mean to the campaign under way."""
     operator: str = ""
 
@@ -163,6 +168,8 @@ class PositionAsked:
     """Empty: nothing."""
     operator: str = ""
     remark: str = ""
+    cleared: bool = False
+    """He emptied it himself: what is known to stand there is back in its own place."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class CampaignCounts:
         self.name = campaign
         self.plan: CampaignPlan | None = None
         """None before its beginning was seen; until then nothing else is there."""
+        self._owners: dict[str, str] = {}
+        """For each experiment that somebody asked for: its campaign, a guest's being itself."""
 
     def _begin(self, plan: CampaignPlan, entry: JournalEntry) -> None:
         self.plan = plan
@@ -72,6 +74,10 @@ class CampaignCounts:
     def take(self, entry: JournalEntry) -> None:
         """Count the next entry."""
         event = entry.event
+        is_guest = False
+        if isinstance(event, ev.ExperimentSubmitted):
+            is_guest = event.plan is not None
+            self._owners[event.experiment_id] = event.plan.name if event.plan else entry.campaign
         if isinstance(event, ev.CampaignStarted):
             if self.name is None or event.plan.name == self.name:
                 self._begin(event.plan, entry)
@@ -80,8 +86,9 @@ class CampaignCounts:
             return
         self.now_ns = max(self.now_ns, entry.ros_time_ns)
         self.last_wall = entry.wall_time or self.last_wall
-        if event.KIND is EventKind.OPERATOR and not isinstance(event, ev.StepAssumed):
-            # What is assumed is part of deciding about a fault, which counts below.
+        if event.KIND is EventKind.OPERATOR and not (is_guest or isinstance(event, ev.StepAssumed)):
+            # Guests are no help to the campaign. What is assumed is part of deciding about a
+            # fault, which counts below.
             self._act()
         match event:
             case ev.CampaignEnded():
@@ -91,7 +98,7 @@ class CampaignCounts:
             case ev.SuggestionsReceived():
                 self.by_planner += len(event.suggestions)
                 self.suggested.update({item.experiment_id: item for item in event.suggestions})
-            case ev.ExperimentSubmitted():
+            case ev.ExperimentSubmitted() if not is_guest:
                 self.by_person += 1
             case ev.ExperimentStarted():
                 self.experiments[event.experiment_id] = ExperimentTally(self.now_ns, self.now_ns)
@@ -204,6 +211,9 @@ class CampaignCounts:
         run = self.experiments.get(event.experiment_id)
         if run is not None:
             run.measured = True
+        if self._owners.get(event.experiment_id, self.plan.name) != self.plan.name:
+            # A guest's says nothing about what the campaign looks for.
+            return
         self.measured += 1
         sign = 1.0 if self.plan.config.direction == "maximize" else -1.0
         if not self.improvements or sign * seen.objective > sign * self.improvements[-1][1]:

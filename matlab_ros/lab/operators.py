@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from itertools import count
+
 from matlab_ros.lab import events as ev
 from matlab_ros.lab import inputs as inp
 from matlab_ros.lab.attempts import AttemptDesk
@@ -12,12 +16,14 @@ from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.refused import Refused
 from matlab_ros.lab.resolutions import ResolutionDesk
 from matlab_ros.lab.scopes import paused_names
-from matlab_ros.lab.state import experiment_name
+from matlab_ros.lab.state import CampaignRun, experiment_name
 from matlab_ros.model.campaign_config import BudgetConfig, CampaignConfig, PlannerConfig
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_words import ExperimentState, ObservationKind, Scope
 
+_GIVEN = re.compile(r"-e\d+$")
+"""How the ids end that the lab gives to a campaign's experiments."""
 _ANY_BUDGET = BudgetConfig(experiments=1)
 
 Asked = (
@@ -88,20 +94,23 @@ class OperatorDesk:
     def _submit_campaign(self, plan: CampaignPlan) -> None:
         present = self._state.campaign
         is_new = present is None or present.plan.name != plan.name
-        if is_new and (self._state.estopped or (Scope.LAB, "") in self._state.paused):
-            why = "stopped" if self._state.estopped else "paused"
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"The lab is {why} and takes no new campaign; look at it, then resume it "
-                f"({'matlab-ros lab estop --release, then ' * self._state.estopped}"
-                "matlab-ros lab resume).",
-            )
+        if is_new:
+            self._check_moving("campaign")
         if plan.name in self._state.past_campaigns:
             raise Refused(
                 FaultCode.CAMPAIGN_INVALID,
                 f"The journal holds an earlier campaign {plan.name!r}; choose another name.",
             )
-        if present is None or (not present.running and present.plan.name != plan.name):
+        if is_new and plan.name in self._state.named:
+            raise Refused(
+                FaultCode.CAMPAIGN_INVALID,
+                f"The journal holds an experiment {plan.name!r}; choose another name.",
+            )
+        if present is None or (not present.running and is_new):
+            self._ledger.emit(ev.CampaignStarted(plan))
+        elif is_new and not present.plan.planned and present.stopping is None:
+            # What was begun for single experiments makes room; they go on as guests.
+            self._ledger.emit(ev.CampaignEnded(FaultCode.NONE, f"{plan.name} begins."))
             self._ledger.emit(ev.CampaignStarted(plan))
         elif present.plan.name != plan.name:
             raise Refused(
@@ -118,42 +127,57 @@ class OperatorDesk:
             )
 
     def _submit_experiment(self, asked: inp.ExperimentAsked) -> None:
-        known = self._state.experiments.get(asked.experiment_id)
-        if known is not None:
-            if known.suggestion.settings != asked.settings:
-                raise Refused(
-                    FaultCode.CAMPAIGN_INVALID,
-                    f"{asked.experiment_id} was asked for before with other settings; choose "
-                    "another id.",
-                )
+        if asked.experiment_id and self._is_known(asked):
             return
         campaign = self._ledger.open_campaign()
         if campaign is None:
-            self._begin_for(asked)
-            campaign = self._ledger.campaign()
-        elif campaign.stopping is not None:
+            campaign = self._begin_for(asked)
+        is_ending = campaign.stopping is not None
+        is_own = asked.plan is None or (means_the_same(asked.plan, campaign.plan) and not is_ending)
+        if is_own and is_ending:
             raise Refused(
                 FaultCode.CAMPAIGN_RUNNING, f"Campaign {campaign.plan.name!r} is about to end."
             )
-        elif asked.plan is not None and not _means_the_same(asked.plan, campaign.plan):
-            raise Refused(
-                FaultCode.CAMPAIGN_RUNNING,
-                f"Campaign {campaign.plan.name!r} is under way with another definition; wait for "
-                "its end, or send the settings with its definition.",
-            )
-        else:
-            self._check_settings(campaign.plan, asked.settings)
         ordinal = campaign.last_ordinal + 1
-        name = asked.experiment_id or experiment_name(campaign.plan.name, ordinal)
-        if asked.experiment_id.startswith(f"{campaign.plan.name}-e"):
+        if is_own:
+            self._check_settings(campaign.plan, asked.settings)
+            name = asked.experiment_id or experiment_name(campaign.plan.name, ordinal)
+            plan = None
+        else:
+            assert asked.plan is not None
+            plan = self._named(asked.plan, asked.experiment_id)
+            self._check_guest(plan, asked.settings)
+            name = plan.name
+        self._ledger.emit(
+            ev.ExperimentSubmitted(name, asked.settings, ordinal, asked.operator, plan)
+        )
+
+    def _is_known(self, asked: inp.ExperimentAsked) -> bool:
+        """Whether an experiment of this id was asked for before, and with the same words."""
+        name = asked.experiment_id
+        known = self._state.experiments.get(name)
+        if known is not None:
+            if known.suggestion.settings != asked.settings or (
+                asked.plan is not None and not means_the_same(asked.plan, known.plan)
+            ):
+                raise Refused(
+                    FaultCode.CAMPAIGN_INVALID,
+                    f"{name} was asked for before with other settings; choose another id.",
+                )
+            return True
+        if name in self._state.named:
             raise Refused(
                 FaultCode.CAMPAIGN_INVALID,
-                f"{asked.experiment_id!r} is kept for experiments that the lab names; choose "
-                "another id.",
+                f"{name} was run before, in or beside an earlier campaign; choose another id.",
             )
-        self._ledger.emit(ev.ExperimentSubmitted(name, asked.settings, ordinal, asked.operator))
+        if _GIVEN.search(name):
+            raise Refused(
+                FaultCode.CAMPAIGN_INVALID,
+                f"{name!r} is kept for experiments that the lab names; choose another id.",
+            )
+        return False
 
-    def _begin_for(self, asked: inp.ExperimentAsked) -> None:
+    def _begin_for(self, asked: inp.ExperimentAsked) -> CampaignRun:
         """Begin a campaign for one experiment alone, where its definition says what that means."""
         if asked.plan is None:
             raise Refused(
@@ -161,7 +185,44 @@ class OperatorDesk:
                 "No campaign is under way to put it into; send a definition with the settings.",
             )
         self._check_settings(asked.plan, asked.settings)
-        self._submit_campaign(asked.plan)
+        self._submit_campaign(self._named(asked.plan, asked.experiment_id))
+        return self._ledger.campaign()
+
+    def _named(self, plan: CampaignPlan, name: str) -> CampaignPlan:
+        """A plan for one experiment, by that name or (empty) by one that nothing had before."""
+        taken = {*self._state.past_campaigns, *self._state.named}
+        if self._state.campaign is not None:
+            taken.add(self._state.campaign.plan.name)
+        free = (f"{plan.name}-x{number:04d}" for number in count(1))
+        name = name or next(found for found in free if found not in taken)
+        return replace(plan, config=plan.config.model_copy(update={"name": name}), planned=False)
+
+    def _check_guest(self, plan: CampaignPlan, settings: tuple[Setting, ...]) -> None:
+        """Whether an experiment can be carried out beside the campaign, and takes nothing from it.
+
+        Raises:
+            Refused: it cannot.
+        """
+        campaign = self._ledger.campaign()
+        if plan.name in (*self._state.past_campaigns, campaign.plan.name):
+            raise Refused(
+                FaultCode.CAMPAIGN_INVALID,
+                f"The journal holds a campaign {plan.name!r}; choose another id.",
+            )
+        self._check_moving("experiment")
+        self._check_settings(plan, settings)
+        budget = campaign.config.budget.experiments if campaign.plan.planned else 0
+        to_come = max(0, budget - self._state.campaign_count())
+        if campaign.stopping is not None:
+            to_come = 0
+        planned = sum(run.state is ExperimentState.PLANNED for run in self._state.in_flight())
+        clean = sum(container.clean for container in self._state.containers.values())
+        if clean <= planned + to_come:
+            raise Refused(
+                FaultCode.CONTAINERS_EXHAUSTED,
+                f"{clean} clean crucibles are left and {planned + to_come} are needed for what is "
+                "planned; put clean ones into the rack and say so (matlab-ros lab restock).",
+            )
 
     def _check_settings(self, plan: CampaignPlan, settings: tuple[Setting, ...]) -> None:
         names = [setting.name for setting in settings]
@@ -176,6 +237,17 @@ class OperatorDesk:
             check_binding(plan, self._ledger.floor.lab, settings)
         except LabError as error:
             raise Refused(FaultCode.CAMPAIGN_INVALID, str(error)) from error
+
+    def _check_moving(self, what: str) -> None:
+        """Whether the lab is neither paused nor stopped."""
+        if self._state.estopped or (Scope.LAB, "") in self._state.paused:
+            why = "stopped" if self._state.estopped else "paused"
+            raise Refused(
+                FaultCode.INVALID_GOAL,
+                f"The lab is {why} and takes no new {what}; look at it, then resume it "
+                f"({'matlab-ros lab estop --release, then ' * self._state.estopped}"
+                "matlab-ros lab resume).",
+            )
 
     def _check_subject(self, scope: Scope, subject: str) -> None:
         campaign = self._ledger.open_campaign()
@@ -214,11 +286,13 @@ class OperatorDesk:
     def _cancel(self, asked: inp.CancelAsked) -> None:
         self._check_subject(asked.scope, asked.subject)
         reason = asked.reason or f"cancelled by {asked.operator or 'an operator'}."
-        if asked.scope in (Scope.LAB, Scope.CAMPAIGN):
-            campaign = self._ledger.open_campaign()
-            if campaign is None:
-                raise Refused(FaultCode.INVALID_GOAL, "No campaign is under way.")
-            if campaign.stopping is None:
+        if asked.scope is Scope.LAB:
+            if not self._state.is_at_work:
+                raise Refused(FaultCode.INVALID_GOAL, "Nothing is under way.")
+            self._attempts.stop_all(FaultCode.CANCELED, reason)
+            return
+        if asked.scope is Scope.CAMPAIGN:
+            if self._ledger.campaign().stopping is None:
                 self._ledger.emit(ev.CampaignStopping(FaultCode.CANCELED, reason))
             return
         for run in list(self._state.in_flight()):
@@ -239,7 +313,7 @@ class OperatorDesk:
                 )
 
 
-def _means_the_same(plan: CampaignPlan, other: CampaignPlan) -> bool:
+def means_the_same(plan: CampaignPlan, other: CampaignPlan) -> bool:
     """Whether settings mean the same to two campaigns; budget, planner and name do not matter."""
 
     def meaning(item: CampaignPlan) -> CampaignConfig:

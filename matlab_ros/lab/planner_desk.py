@@ -24,28 +24,60 @@ class PlannerDesk:
 
     Args:
         ledger: of the lab.
+        planning_ns: ROS time after which suggestions are taken, and not before; 0: as soon as they
+            are there. Meanwhile the lab goes on, and its history does not depend on how fast the
+            planner's computer is.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, planning_ns: int = 0) -> None:
         self._ledger = ledger
         self._state = ledger.state
+        self._planning_ns = planning_ns
+        self._early: inp.SuggestionsAnswered | inp.PlannerFailed | None = None
+        """An answer that came before its time."""
         self._call: RequestSuggestions | ReportObservation | None = None
         self._called_ns = 0
 
     @property
     def is_calling(self) -> bool:
-        """Whether an answer is awaited."""
+        """Whether a call is open."""
         return self._call is not None
 
+    @property
+    def is_holding_up(self) -> bool:
+        """Whether an answer is awaited whose time has come."""
+        return self.is_calling and self.due_ns is None
+
+    @property
+    def due_ns(self) -> int | None:
+        """The moment to come at which the open call's answer is taken, where it has one."""
+        if not isinstance(self._call, RequestSuggestions):
+            return None
+        due_ns = self._called_ns + self._planning_ns
+        return due_ns if due_ns > self._ledger.now_ns else None
+
     def called_at(self, moment_ns: int) -> bool:
-        """Whether the call whose answer is awaited was made at that very moment."""
-        return self._call is not None and self._called_ns == moment_ns
+        """Whether the call that holds things up was made at that very moment."""
+        return self.is_holding_up and self._called_ns == moment_ns
 
     # --- answers ------------------------------------------------------------------------------
+
+    def take_early(self) -> None:
+        """Take in the answer that came before its time, once that has come."""
+        if self._early is None or self.due_ns is not None:
+            return
+        early, self._early = self._early, None
+        if isinstance(early, inp.PlannerFailed):
+            self.failed(early)
+        else:
+            self.answered(early)
 
     def answered(self, given: inp.SuggestionsAnswered) -> None:
         """Take in suggestions; such as cannot be carried out are a refusal."""
         if not isinstance(self._call, RequestSuggestions):
+            return
+        if self.due_ns is not None:
+            self._early = given
             return
         self._call = None
         campaign = self._ledger.open_campaign()
@@ -88,6 +120,9 @@ class PlannerDesk:
 
     def failed(self, given: inp.PlannerFailed) -> None:
         """The planner answered with an error."""
+        if self.due_ns is not None:
+            self._early = given
+            return
         self._call = None
         if self._ledger.open_campaign() is None:
             return
@@ -110,20 +145,22 @@ class PlannerDesk:
 
     def want_suggestions(self) -> None:
         """Ask for a batch of suggestions once there is room for all of it."""
-        campaign = self._ledger.campaign()
+        campaign = self._ledger.open_campaign()
         if (
-            campaign.stopping is not None
+            campaign is None
+            or campaign.stopping is not None
             or not campaign.plan.planned
             or campaign.exhausted
             or campaign.requested
             or any(True for _ in self._state.unreported())
             or campaign.ask_again_ns > self._ledger.now_ns
             or self._state.is_paused()
+            or self._state.is_campaign_paused
         ):
             return
         budget, planner = campaign.config.budget, campaign.config.planner
-        left = budget.experiments - len(self._state.experiments)
-        room = budget.max_in_flight - sum(1 for _ in self._state.in_flight())
+        left = budget.experiments - self._state.campaign_count()
+        room = budget.max_in_flight - self._state.campaign_in_flight_count()
         batch = min(planner.batch_size, left, budget.max_in_flight)
         if batch > 0 and room >= batch:
             first = campaign.last_ordinal + 1
@@ -143,9 +180,11 @@ class PlannerDesk:
             self._call = ReportObservation(campaign.plan, first.observation)
         elif campaign.requested:
             pending = tuple(
-                run.suggestion for run in self._state.in_flight() if run.observation is None
+                run.suggestion
+                for run in self._state.in_flight()
+                if run.observation is None and not run.is_guest
             )
-            reported = sum(run.reported for run in self._state.experiments.values())
+            reported = sum(run.reported for run in self._state.in_campaign())
             self._call = RequestSuggestions(campaign.plan, campaign.requested, pending, reported)
         self._called_ns = self._ledger.now_ns
         return self._call

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from matlab_ros.lab.commands import CancelGoal, Command, SendGoal
 from matlab_ros.lab.events import EMERGENCY
-from matlab_ros.lab.state import LabState
+from matlab_ros.lab.state import AttemptRun, LabState
 
 
 class Presence:
@@ -77,6 +77,17 @@ class Presence:
         self._cancels_sent.discard(attempt_id)
         self._missing.pop(attempt_id, None)
 
+    def is_withheld(self, attempt: AttemptRun) -> bool:
+        """Whether an attempt is not sent again until the lab is resumed after an emergency stop.
+
+        Its device may not have begun it, and releasing the stop starts nothing.
+        """
+        return (
+            attempt.attempt_id not in self._sent
+            and attempt.cancel_reason == EMERGENCY
+            and self._state.is_paused()
+        )
+
     def all_sent(self) -> bool:
         """Whether every attempt under way was sent."""
         return all(name in self._sent for name in self._state.attempts)
@@ -88,8 +99,7 @@ class Presence:
             if not self.is_usable(attempt.device):
                 continue
             if name not in self._sent:
-                if attempt.cancel_reason == EMERGENCY and self._state.is_paused():
-                    # Its device may not have begun it, and releasing the stop starts nothing.
+                if self.is_withheld(attempt):
                     continue
                 self._sent.add(name)
                 out.append(SendGoal(attempt.device, attempt.goal))

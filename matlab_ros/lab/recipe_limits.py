@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matlab_ros.lab.floor import ACTING_KIND
+from matlab_ros.model.errors import RecipeError
 from matlab_ros.model.expressions import Range, Ranges, bounds, parameters_in
 from matlab_ros.model.lab_config import (
     DeviceConfig,
@@ -17,7 +19,15 @@ from matlab_ros.model.lab_config import (
 )
 from matlab_ros.model.lab_words import StepAction
 from matlab_ros.model.recipe import PASSING, Recipe, Step
-from matlab_ros.model.step_arguments import DispenseArguments, HeatArguments, TransferArguments
+from matlab_ros.model.step_arguments import (
+    DispenseArguments,
+    HeatArguments,
+    MeasureArguments,
+    TransferArguments,
+    referenced,
+)
+from matlab_ros.model.yaml_file import read_text
+from matlab_ros.model.yaml_lines import line_at, lines_of
 
 _FROM_ZERO = ("mass_mg", "mix_min", "minutes", "dwell_h")
 
@@ -73,9 +83,29 @@ def missing_in_lab(recipe: Recipe, lab: LabConfig) -> LimitProblem | None:
             problem = _missing_place(recipe, lab, step, step.arguments.to)
             if problem is not None:
                 return problem
+        if isinstance(step.arguments, MeasureArguments):
+            problem = _missing_program(recipe, lab, step, step.arguments.program)
+            if problem is not None:
+                return problem
     if DeviceKind.ARM not in kinds:
         return LimitProblem("", "", "lab", f"{lab.name!r} has no arm", "a lab with one")
     return None
+
+
+def _missing_program(
+    recipe: Recipe, lab: LabConfig, step: Step, program: str
+) -> LimitProblem | None:
+    """What is wrong with a measurement program; nothing is known of a lab that lists none."""
+    known = [scan.name for scan in lab.scan_programs]
+    if not known or referenced(program) is not None or program in known:
+        return None
+    return _missing(
+        step,
+        "program",
+        f"step {step.id!r} of {recipe.name!r} measures with {program!r}, which no diffractometer "
+        f"of {lab.name!r} has",
+        f"one of {', '.join(known)}",
+    )
 
 
 def _missing_place(recipe: Recipe, lab: LabConfig, step: Step, to: str) -> LimitProblem | None:
@@ -263,3 +293,23 @@ def _furnace_ranges(furnaces: Sequence[DeviceConfig]) -> str:
         for item in furnaces
         if item.furnace is not None
     )
+
+
+def check_in_lab(recipe: Recipe, file: Path, lab: LabConfig) -> None:
+    """See that a lab can carry out a recipe, whatever a campaign makes of its parameters.
+
+    Raises:
+        RecipeError: it cannot; the step is named.
+    """
+    problem = limits_without_campaign(recipe, lab)
+    if problem is None:
+        return
+    ids = [step.id for step in recipe.steps]
+    if problem.step not in ids:
+        raise RecipeError(file, "", problem.problem, problem.expected)
+    path: tuple[str | int, ...] = ("steps", ids.index(problem.step))
+    if problem.argument:
+        path = (*path, "with", problem.argument)
+    line = line_at(lines_of(read_text(file)), path)
+    key = ".".join(map(str, path))
+    raise RecipeError(file, key, problem.problem, problem.expected, problem.step, line)

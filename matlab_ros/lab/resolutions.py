@@ -25,7 +25,7 @@ from matlab_ros.lab.goals import (
 from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.policies import teaches
 from matlab_ros.lab.refused import Refused
-from matlab_ros.lab.state import ExperimentRun, FaultRun, TaskRun
+from matlab_ros.lab.state import ExperimentRun, FaultRun, LabState, TaskRun
 from matlab_ros.model.faults import Fault, FaultCode
 from matlab_ros.model.lab_words import (
     ExperimentState,
@@ -98,55 +98,22 @@ class ResolutionDesk:
         )
 
     def _retry(self, run: ExperimentRun, task: TaskRun, asked: inp.FaultResolutionAsked) -> None:
-        if not self._state.container_of(run).position:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"Nobody knows where {run.sample_id} is; say first where it stands (correct), or "
-                "abort it.",
-            )
-        if self._is(task, StepAction.DISPENSE) and self._state.samples[run.sample_id].filled:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"Powder may be in the crucible of {run.sample_id}, and dosing again would double "
-                "it; abort the sample, or ASSUME_DONE if it was filled by hand.",
-            )
+        _check_retry(self._state, run, task)
         self._resolved(asked, fresh=True)
 
     def _skip(self, run: ExperimentRun, task: TaskRun, asked: inp.FaultResolutionAsked) -> None:
-        step_id = task.serves if task.step_id == MOVE else task.step_id
-        if not step_id:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                "Bringing a crucible home cannot be skipped; RETRY, or abort.",
-            )
-        if self._ledger.campaign().plan.recipe.step(step_id).action is StepAction.DISPENSE:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"Without {step_id} there is no sample; ASSUME_DONE if it was filled by hand, or "
-                "abort.",
-            )
+        _check_skip(self._state, run, task)
         self._attempts.skip(run, task, asked.operator or "an operator", asked.remark)
 
     def _assume_done(
         self, run: ExperimentRun, task: TaskRun, asked: inp.FaultResolutionAsked
     ) -> None:
-        goal = task.failed_goal
-        assert goal is not None, "a task that failed knows its goal"
-        position = self._state.container_of(run).position
-        if isinstance(goal, TransferGoal) and position != goal.target:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"The crucible is known to be at {position or 'no known place'}, not at "
-                f"{goal.target}; say first where it stands (correct), then RETRY.",
-            )
-        outcome = assumed_outcome(goal, run.sample_id, asked.operator, self._ledger.now_ns)
-        if outcome is None:
-            raise Refused(
-                FaultCode.INVALID_GOAL,
-                f"What {task.step_id} finds is a measurement, and nobody can assume one; RETRY, "
-                "or abort.",
-            )
-        operator = asked.operator or "an operator"
+        _check_assume_done(self._state, run, task)
+        assert task.failed_goal is not None
+        outcome = assumed_outcome(
+            task.failed_goal, run.sample_id, asked.operator, self._ledger.now_ns
+        )
+        assert outcome is not None
         self._ledger.emit(
             ev.StepAssumed(
                 asked.fault_id,
@@ -154,7 +121,7 @@ class ResolutionDesk:
                 task.step_id,
                 run.sample_id,
                 outcome,
-                operator,
+                asked.operator or "an operator",
                 asked.remark,
             )
         )
@@ -174,9 +141,75 @@ class ResolutionDesk:
             # What could not be carried is left where it is, for a person to take away.
             self._attempts.block(run, fault.message)
 
-    def _is(self, task: TaskRun, action: StepAction) -> bool:
-        recipe = self._ledger.campaign().plan.recipe
-        return task.step_id != MOVE and recipe.step(task.step_id).action is action
+
+def possible(state: LabState, fault: FaultRun) -> tuple[Resolution, ...]:
+    """Decisions that would be followed at this moment; none about what is not to be decided."""
+    run = state.experiments.get(fault.raised.experiment_id)
+    if fault.resolution is not Resolution.OPEN or fault.asked is None or run is None:
+        return ()
+    task = run.tasks[fault.raised.step_id]
+    checks = {
+        Resolution.RETRY: _check_retry,
+        Resolution.SKIP: _check_skip,
+        Resolution.ASSUME_DONE: _check_assume_done,
+    }
+    found = []
+    for item in _DECISIONS:
+        try:
+            if item in checks:
+                checks[item](state, run, task)
+        except Refused:
+            continue
+        found.append(item)
+    return tuple(found)
+
+
+def _check_retry(state: LabState, run: ExperimentRun, task: TaskRun) -> None:
+    if not state.container_of(run).position:
+        raise Refused(
+            FaultCode.INVALID_GOAL,
+            f"Nobody knows where {run.sample_id} is; say first where it stands (correct), or "
+            "abort it.",
+        )
+    if _is(run, task, StepAction.DISPENSE) and state.samples[run.sample_id].filled:
+        raise Refused(
+            FaultCode.INVALID_GOAL,
+            f"Powder may be in the crucible of {run.sample_id}, and dosing again would double "
+            "it; abort the sample, or ASSUME_DONE if it was filled by hand.",
+        )
+
+
+def _check_skip(_state: LabState, run: ExperimentRun, task: TaskRun) -> None:
+    step_id = task.serves if task.step_id == MOVE else task.step_id
+    if not step_id:
+        raise Refused(
+            FaultCode.INVALID_GOAL,
+            "Bringing a crucible home cannot be skipped; RETRY, or abort.",
+        )
+    if run.recipe.step(step_id).action is StepAction.DISPENSE:
+        raise Refused(
+            FaultCode.INVALID_GOAL,
+            f"Without {step_id} there is no sample; ASSUME_DONE if it was filled by hand, or "
+            "abort.",
+        )
+
+
+def _check_assume_done(state: LabState, run: ExperimentRun, task: TaskRun) -> None:
+    goal = task.failed_goal
+    assert goal is not None, "a task that failed knows its goal"
+    position = state.container_of(run).position
+    if isinstance(goal, TransferGoal) and position != goal.target:
+        raise Refused(
+            FaultCode.INVALID_GOAL,
+            f"The crucible is known to be at {position or 'no known place'}, not at "
+            f"{goal.target}; say first where it stands (correct), then RETRY.",
+        )
+    if isinstance(goal, (MeasureGoal, AnalyseGoal)):
+        raise Refused(
+            FaultCode.INVALID_GOAL,
+            f"What {task.step_id} finds is a measurement, and nobody can assume one; RETRY, "
+            "or abort.",
+        )
 
 
 def assumed_outcome(goal: Goal, sample_id: str, operator: str, now_ns: int) -> Outcome | None:
@@ -209,6 +242,10 @@ def assumed_outcome(goal: Goal, sample_id: str, operator: str, now_ns: int) -> O
     return replace(unknown_end(goal, "", Fault.of(FaultCode.UNKNOWN, ""), now_ns), report=report)
 
 
+def _is(run: ExperimentRun, task: TaskRun, action: StepAction) -> bool:
+    return task.step_id != MOVE and run.recipe.step(task.step_id).action is action
+
+
 def _resolves_itself(fault: FaultRun) -> str:
     """Why an open fault is not an operator's to decide."""
     raised = fault.raised
@@ -220,7 +257,7 @@ def _resolves_itself(fault: FaultRun) -> str:
     if not raised.device and fault.asked is not None:
         return (
             f"{raised.fault_id} ends when the lab can go on; look at the places that it names, and "
-            "say what each holds (look)."
+            "say what each holds (look, or clear)."
         )
     if not raised.device:
         return f"{raised.fault_id} is not about one step: {raised.fault.message}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from matlab_ros.lab.goals import AnalyseGoal
@@ -27,15 +28,16 @@ class Resources:
     def __init__(self, state: LabState, is_usable: Callable[[str], bool]) -> None:
         self._state = state
         self._is_usable = is_usable
-        self._taken: set[str] = set()
+        self._taken: Counter[str] = Counter()
         for attempt in state.attempts.values():
             overlaps = state.floor.overlaps_analysis(attempt.device)
             is_analysis = isinstance(attempt.goal, AnalyseGoal)
-            self._taken.add(analysis_of(attempt.device, is_analysis and overlaps))
+            self._taken[analysis_of(attempt.device, is_analysis and overlaps)] += 1
 
     def is_free(self, resource: str) -> bool:
         """Whether a device or a position can be taken."""
         if resource in self._state.positions:
             return self._state.position_state(resource) is PositionState.EMPTY
         device = resource.removesuffix(_ANALYSIS)
-        return self._is_usable(device) and resource not in self._taken
+        capacity = 1 if device == resource else self._state.floor.analyses_at_once(device)
+        return self._is_usable(device) and self._taken[resource] < capacity

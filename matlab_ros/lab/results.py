@@ -6,7 +6,13 @@ from dataclasses import replace
 
 from matlab_ros.lab.binding import values_of
 from matlab_ros.lab.experiment_values import CampaignPlan, Observation, Setting
-from matlab_ros.lab.goals import AnalyseOutcome, HeatOutcome, MeasureOutcome, RawFile
+from matlab_ros.lab.goals import (
+    AnalyseOutcome,
+    DispenseOutcome,
+    HeatOutcome,
+    MeasureOutcome,
+    RawFile,
+)
 from matlab_ros.lab.state import ExperimentRun
 from matlab_ros.model.expressions import (
     Node,
@@ -38,18 +44,37 @@ def pattern_for(recipe: Recipe, run: ExperimentRun, step_id: str) -> RawFile | N
 
     None where none of them was done in the present round.
     """
-    latest: MeasureOutcome | None = None
+    done = measurements_before(recipe, run, step_id)
+    return done[-1].pattern if done else None
+
+
+def measurements_before(
+    recipe: Recipe, run: ExperimentRun, step_id: str
+) -> tuple[MeasureOutcome, ...]:
+    """Measurements before a step that were done in the present round, in the order of time.
+
+    Only the last one and those of the same sample before it: nothing was done to it in between.
+    """
     before = recipe.graph.before[step_id]
-    for name in recipe.order:
-        outcome = run.outcomes.get(name)
-        if (
-            name in before
-            and isinstance(outcome, MeasureOutcome)
-            and run.tasks[name].state is TaskState.SUCCEEDED
-            and (latest is None or outcome.report.ended_ns >= latest.report.ended_ns)
-        ):
-            latest = outcome
-    return None if latest is None else latest.pattern
+    done = [
+        outcome
+        for name in recipe.order
+        if name in before
+        and (outcome := run.outcomes.get(name)) is not None
+        and run.tasks[name].state is TaskState.SUCCEEDED
+    ]
+    done.sort(key=lambda outcome: outcome.report.ended_ns)
+    found: list[MeasureOutcome] = []
+    is_changed = False
+    for outcome in done:
+        if isinstance(outcome, (DispenseOutcome, HeatOutcome)):
+            is_changed = True
+        elif isinstance(outcome, MeasureOutcome) and outcome.pattern is not None:
+            if is_changed:
+                found.clear()
+            is_changed = False
+            found.append(outcome)
+    return tuple(found)
 
 
 def is_analysed(recipe: Recipe, run: ExperimentRun) -> bool:

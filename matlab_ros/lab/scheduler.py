@@ -15,7 +15,7 @@ from matlab_ros.lab.feed_queue import Feed, FeedQueue
 from matlab_ros.lab.floor import ACTING_KIND, Floor, Place
 from matlab_ros.lab.furnaces import FurnaceOrders, Furnaces
 from matlab_ros.lab.heat_groups import HeatGroups
-from matlab_ros.lab.heat_plan import Group
+from matlab_ros.lab.heat_values import Group
 from matlab_ros.lab.resources import Resources, analysis_of
 from matlab_ros.lab.run_queue import RunQueue
 from matlab_ros.lab.state import ContainerRun, ExperimentRun, LabState
@@ -24,6 +24,7 @@ from matlab_ros.lab.wants import (
     WantKind,
     analysis_steps,
     destination,
+    may_come_again,
     places_of,
     places_to_search,
     want_of,
@@ -98,6 +99,8 @@ class Scheduler:
         self._heats: dict[Group, RunQueue] = {}
         """In the rack, waiting for a furnace."""
         self._lost: dict[str, None] = {}
+        self._fired: dict[str, None] = {}
+        """Who may be fired again, and nobody is busy with."""
         self._analyses = RunQueue()
         self._queues: dict[str, RunQueue | FeedQueue] = {}
         """In which queue of the rack an experiment stands."""
@@ -127,7 +130,9 @@ class Scheduler:
         if state.is_paused():
             return []
         free = self.resources(state)
-        self._orders = self._furnaces.orders(state, self._wants, self._heats, self._at_rest, now_ns)
+        self._orders = self._furnaces.orders(
+            state, self._wants, self._heats, self._at_rest, self._fired, now_ns
+        )
         found = [*self._acts(state), *self._analysis_requests(state, now_ns)]
         if any(free.is_free(arm) for arm in self._floor.arms):
             found.extend(self._moves(state, free))
@@ -139,15 +144,14 @@ class Scheduler:
         """Sort an experiment in anew."""
         self._wants.pop(name, None)
         self._lost.pop(name, None)
+        self._fired.pop(name, None)
         self._analyses.discard(name)
         queue = self._queues.pop(name, None)
         if queue is not None:
             queue.discard(name)
         run = state.experiments.get(name)
         if run is None or run.state.is_final:
-            if state.campaign is not None:
-                ids = tuple(step.id for step in state.campaign.plan.recipe.steps)
-                self._groups.forget(name, ids)
+            self._groups.forget(name)
             return
         if run.state is not ExperimentState.RUNNING:
             return
@@ -155,6 +159,12 @@ class Scheduler:
         if steps:
             since_ns = run.tasks[steps[0].id].ready_ns
             self._analyses.add(name, (since_ns, run.ordinal))
+        if may_come_again(run) and not any(
+            work.experiment_id == name
+            for attempt in state.attempts.values()
+            for work in attempt.works
+        ):
+            self._fired[name] = None
         want = want_of(self._floor, state, run, now_ns)
         if want is None:
             return
@@ -170,7 +180,7 @@ class Scheduler:
         run = want.run
         name = run.experiment_id
         if want.step.action is StepAction.HEAT:
-            group = self._groups.of(state, run, want.step)
+            group = self._groups.of(run, want.step)
             heats = self._heats.setdefault(group, RunQueue())
             heats.add(name, (want.since_ns, run.ordinal))
             self._queues[name] = heats
@@ -182,13 +192,15 @@ class Scheduler:
     def _feed(self, state: LabState, want: Want) -> Feed:
         """What decides when a sample in the rack is prepared."""
         began, run = stretch(want.since_ns), want.run
-        upcoming = self._groups.upcoming(state, run)
+        upcoming = self._groups.upcoming(run)
         if upcoming is None:
             return Feed(began, (), 0, 1, run.ordinal)
         group = upcoming[1]
         minutes = self._groups.profile(group).programmed_min() + self._groups.rest_min(group)
         way_ns = round(minutes * _NS_PER_MIN)
-        return Feed(began, group, way_ns, self._furnaces.room(group), run.ordinal)
+        # How many of a group come again nobody knows: then no run of it is sure not to be full.
+        room = 1 if self._groups.rest_min(group) else self._furnaces.room(group)
+        return Feed(began, group, way_ns, room, run.ordinal)
 
     # --- devices ------------------------------------------------------------------------------
 
@@ -360,7 +372,7 @@ class Scheduler:
         if want.kind is not WantKind.ACT or want.step is None:
             return False
         if want.step.action is StepAction.HEAT:
-            group = self._groups.of(state, want.run, want.step)
+            group = self._groups.of(want.run, want.step)
             if not self._floor.can_heat(place.device, self._groups.profile(group)):
                 return True
         return self._is_excluded(want, place.device)
@@ -370,7 +382,7 @@ class Scheduler:
         assert want.step is not None
         places: Sequence[Place]
         if want.step.action is StepAction.HEAT:
-            group = self._groups.of(state, want.run, want.step)
+            group = self._groups.of(want.run, want.step)
             places = [
                 place
                 for station in self._orders.loadable.get(group, ())

@@ -43,6 +43,7 @@ def paused_names(state: LabState) -> tuple[str, ...]:
     if campaign is not None and campaign.running:
         known.add((Scope.CAMPAIGN, campaign.plan.name))
     for run in state.in_flight():
+        known.add((Scope.CAMPAIGN, run.campaign))
         known.update(((Scope.EXPERIMENT, run.experiment_id), (Scope.SAMPLE, run.sample_id)))
     names = sorted((int(scope), subject) for scope, subject in state.paused & known)
     return tuple(subject or "lab" for _, subject in names)

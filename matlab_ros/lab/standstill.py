@@ -37,16 +37,15 @@ class Standstill:
     def end_questions(self) -> None:
         """Close questions that were answered by what happened, or by nobody in time."""
         for fault in self._questions():
-            campaign = self._ledger.open_campaign()
-            assert fault.asked is not None
-            if campaign is None or campaign.stopping is not None:
+            until_ns = fault.answer_by_ns
+            if self._is_ending():
                 self._close(fault, Resolution.ABORT_EXPERIMENT, "the campaign ends")
             elif self._state.attempts:
                 self._close(fault, Resolution.RETRY, "it goes on")
-            elif self._ledger.now_ns >= fault.asked.until_ns:
+            elif until_ns is not None and self._ledger.now_ns >= until_ns:
                 self._close(fault, Resolution.ABORT_EXPERIMENT, "nobody answered in time")
                 raised = fault.raised.fault
-                self._ledger.emit(ev.CampaignStopping(raised.code, raised.message))
+                self._attempts.stop_all(raised.code, raised.message)
 
     def _questions(self) -> list[FaultRun]:
         """Open questions about the whole lab."""
@@ -72,9 +71,8 @@ class Standstill:
         """
         campaign = self._ledger.open_campaign()
         if (
-            campaign is None
-            or self._state.attempts
-            or campaign.requested
+            self._state.attempts
+            or (campaign is not None and campaign.requested)
             or any(True for _ in self._state.unreported())
             or self._state.estopped
             or self._state.paused
@@ -84,7 +82,7 @@ class Standstill:
         stuck = [run for run in self._state.active() if not is_engaged(run)]
         if not stuck:
             return False
-        if campaign.stopping is not None:
+        if self._is_ending():
             awaited = [
                 arm for arm in self._ledger.floor.arms if not self._presence.is_given_up(arm)
             ]
@@ -110,12 +108,19 @@ class Standstill:
             until_ns = self._ledger.now_ns + self._ask_ns(run)
             self._ledger.emit(ev.OperatorAsked(fault_id, until_ns, Remedy.STOP_LAB))
         else:
-            self._ledger.emit(ev.CampaignStopping(code, message))
+            self._attempts.stop_all(code, message)
         return True
+
+    def _is_ending(self) -> bool:
+        """Whether nothing is left but to put away: of the campaign, and of its guests."""
+        campaign = self._ledger.open_campaign()
+        return (campaign is None or campaign.stopping is not None) and all(
+            run.abort is not None for run in self._state.open_guests()
+        )
 
     def _ask_ns(self, run: ExperimentRun) -> int:
         """How long the policy of an experiment's present step waits for an answer."""
-        recipe = self._ledger.campaign().plan.recipe
+        recipe = run.recipe
         step = recipe.step(run.present_step) if run.present_step else recipe.steps[-1]
         return tries_of_step(step).ask_ns
 

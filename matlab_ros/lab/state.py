@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from matlab_ros.lab import events as ev
@@ -17,6 +17,7 @@ from matlab_ros.lab.events import MOVE, Event, Work
 from matlab_ros.lab.experiment_values import CampaignPlan, Observation, Suggestion
 from matlab_ros.lab.floor import Floor
 from matlab_ros.lab.goals import Goal, Outcome, TransferGoal
+from matlab_ros.lab.repeats import Repeats
 from matlab_ros.model.campaign_config import CampaignConfig
 from matlab_ros.model.faults import Fault
 from matlab_ros.model.lab_words import (
@@ -28,6 +29,7 @@ from matlab_ros.model.lab_words import (
     Scope,
     TaskState,
 )
+from matlab_ros.model.recipe import Recipe
 
 
 def experiment_name(campaign: str, ordinal: int) -> str:
@@ -143,15 +145,23 @@ class FaultRun:
     resolved_ns: int = 0
     remark: str = ""
     asked: ev.OperatorAsked | None = None
-    """An operator is to decide."""
+    """An operator is to decide; its moment has moved by the pauses that are over."""
+    held_ns: int | None = None
+    """Since when a pause stops the time for an answer."""
+
+    @property
+    def answer_by_ns(self) -> int | None:
+        """When its policy decides because nobody did; None: at no moment that is known."""
+        return None if self.asked is None or self.held_ns is not None else self.asked.until_ns
 
 
 @dataclass
 class ExperimentRun:
-    """One suggestion, bound to the campaign's recipe."""
+    """One suggestion, bound to its recipe."""
 
     experiment_id: str
-    campaign: str
+    plan: CampaignPlan
+    """What its settings mean: its campaign's, or its own where it is a guest."""
     ordinal: int
     suggestion: Suggestion
     planned_ns: int
@@ -170,6 +180,18 @@ class ExperimentRun:
     """The planner confirmed the observation."""
     started_ns: int = 0
     ended_ns: int = 0
+    is_guest: bool = False
+    """It runs beside the campaign under way: nothing of it is that campaign's."""
+
+    @property
+    def campaign(self) -> str:
+        """Name of what it belongs to: of the campaign, or its own as a guest."""
+        return self.plan.name
+
+    @property
+    def recipe(self) -> Recipe:
+        """Its steps."""
+        return self.plan.recipe
 
     @property
     def move(self) -> TaskRun:
@@ -244,7 +266,12 @@ class LabState:
         """Number of events applied."""
         self.campaign: CampaignRun | None = None
         self.experiments: dict[str, ExperimentRun] = {}
-        """Of the present campaign, by falling age."""
+        """Of the present campaign and its guests, by falling age."""
+        self.guests: dict[str, ExperimentRun] = {}
+        """Those of them that are none of the campaign's."""
+        self._open_guests: dict[str, ExperimentRun] = {}
+        self.named: dict[str, None] = {}
+        """Every experiment's id that somebody chose; none is ever given again."""
         self._open: dict[str, ExperimentRun] = {}
         self._planned: OrderedDict[str, ExperimentRun] = OrderedDict()
         self._unreported: dict[str, ExperimentRun] = {}
@@ -258,6 +285,8 @@ class LabState:
         self._clean: OrderedDict[str, None] = OrderedDict.fromkeys(self.containers)
         self.durations = Durations()
         """Of past attempts."""
+        self.repeats = Repeats()
+        """Of past rounds of loops."""
         self.positions = {name: PositionRun() for name in floor.places}
         self.attempts: dict[str, AttemptRun] = {}
         """Under way."""
@@ -267,6 +296,8 @@ class LabState:
         """Fault id for each device that was ready and is gone."""
         self.restarted_ns = 0
         """When the lab manager's process began anew for the last time."""
+        self.resumed_ns = 0
+        """When the lab as a whole was resumed for the last time."""
         self.expired: dict[str, ev.LeaseExpired] = {}
         """For each attempt under way whose lease ran out."""
         self.overdue: dict[str, str] = {}
@@ -289,13 +320,42 @@ class LabState:
         """Experiments that were begun and have not ended, by falling age."""
         return (run for run in self._open.values() if run.state is ExperimentState.RUNNING)
 
-    def in_flight_count(self) -> int:
-        """Number of experiments that have not ended."""
-        return len(self._open)
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a campaign is under way, or an experiment beside or after one."""
+        return bool(self._open) or (self.campaign is not None and self.campaign.running)
+
+    def open_guests(self) -> tuple[ExperimentRun, ...]:
+        """Guests that have not ended."""
+        return tuple(self._open_guests.values())
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Of the campaign, and of its guests that have not ended."""
+        guests = tuple(run.recipe for run in self._open_guests.values())
+        return guests if self.campaign is None else (self.campaign.plan.recipe, *guests)
+
+    def campaign_count(self) -> int:
+        """Number of the campaign's experiments."""
+        return len(self.experiments) - len(self.guests)
+
+    def campaign_in_flight_count(self) -> int:
+        """Number of the campaign's experiments that have not ended."""
+        return len(self._open) - len(self._open_guests)
+
+    def in_campaign(self) -> Iterator[ExperimentRun]:
+        """The campaign's experiments, by falling age."""
+        return (run for run in self.experiments.values() if not run.is_guest)
 
     def next_planned(self) -> ExperimentRun | None:
-        """The oldest experiment that was not begun and is not to end either."""
-        return next(iter(self._planned.values()), None)
+        """The oldest experiment that may begin and was not begun."""
+        return next((run for run in self._planned.values() if not self._waits(run)), None)
+
+    def _waits(self, run: ExperimentRun) -> bool:
+        """Whether an experiment is not to begin now: its campaign is paused, or about to end."""
+        if (Scope.CAMPAIGN, run.campaign) in self.paused:
+            return True
+        campaign = self.campaign
+        return not run.is_guest and (campaign is None or campaign.stopping is not None)
 
     def next_clean(self) -> ContainerRun | None:
         """A container that was never used, at home."""
@@ -360,15 +420,24 @@ class LabState:
         """
         if (stopped and self.estopped) or (Scope.LAB, "") in self.paused:
             return True
-        if self.campaign is not None and (Scope.CAMPAIGN, self.campaign.plan.name) in self.paused:
+        if run is None:
+            return self.is_campaign_paused and not self._open_guests
+        if (Scope.CAMPAIGN, run.campaign) in self.paused:
             return True
-        if run is None or run.abort is not None:
+        if run.abort is not None:
             # What is given up is put away, whoever paused it before.
             return False
         return (Scope.EXPERIMENT, run.experiment_id) in self.paused or (
             Scope.SAMPLE,
             run.sample_id,
         ) in self.paused
+
+    @property
+    def is_campaign_paused(self) -> bool:
+        """Whether the campaign is to begin nothing, whatever its guests do."""
+        return (
+            self.campaign is not None and (Scope.CAMPAIGN, self.campaign.plan.name) in self.paused
+        )
 
     def open_faults(self) -> tuple[FaultRun, ...]:
         """Faults that nobody decided about."""
@@ -382,17 +451,15 @@ class LabState:
 
     def observations(self) -> tuple[Observation, ...]:
         """Observations of the campaign, by falling age of their experiments."""
-        return tuple(
-            run.observation for run in self.experiments.values() if run.observation is not None
-        )
+        return tuple(run.observation for run in self.in_campaign() if run.observation is not None)
 
     def best(self) -> ExperimentRun | None:
-        """The experiment with the best objective so far."""
+        """The campaign's experiment with the best objective so far."""
         if self.campaign is None:
             return None
         sign = 1.0 if self.campaign.config.direction == "maximize" else -1.0
         best: tuple[float, ExperimentRun] | None = None
-        for run in self.experiments.values():
+        for run in self.in_campaign():
             value = run.observation.objective if run.observation is not None else None
             if value is not None and (best is None or sign * value > best[0]):
                 best = (sign * value, run)
@@ -400,7 +467,7 @@ class LabState:
 
     def count(self, *states: ExperimentState) -> int:
         """Number of the campaign's experiments in one of these states."""
-        return sum(run.state in states for run in self.experiments.values())
+        return sum(run.state in states for run in self.in_campaign())
 
     # --- change -------------------------------------------------------------------------------
 
@@ -423,9 +490,12 @@ class LabState:
         if self.campaign is not None:
             self.past_campaigns.append(self.campaign.plan.name)
         self.campaign = CampaignRun(event.plan, self.time_ns)
-        self.experiments = {}
-        self._open = {}
-        self._planned = OrderedDict()
+        # What is under way by now goes on beside it.
+        self.experiments = dict(self._open)
+        self.guests = dict(self._open)
+        self._open_guests = dict(self._open)
+        for run in self._open.values():
+            run.is_guest = True
         self._unreported = {}
         self.samples = {
             name: sample
@@ -458,30 +528,38 @@ class LabState:
         campaign.planner_failures = 0
         campaign.exhausted = campaign.exhausted or event.exhausted
         for suggestion in event.suggestions:
-            self._plan(suggestion, ordinal_of(suggestion.experiment_id))
+            self._plan(suggestion, ordinal_of(suggestion.experiment_id), campaign.plan)
 
     def _experiment_submitted(self, event: ev.ExperimentSubmitted) -> None:
         ordinal = event.ordinal or ordinal_of(event.experiment_id)
-        self._campaign().last_ordinal = ordinal
-        self._plan(Suggestion(event.experiment_id, event.settings, method="submitted"), ordinal)
-
-    def _plan(self, suggestion: Suggestion, ordinal: int) -> None:
         campaign = self._campaign()
+        campaign.last_ordinal = ordinal
+        if event.experiment_id != experiment_name(campaign.plan.name, ordinal):
+            self.named[event.experiment_id] = None
+        suggestion = Suggestion(event.experiment_id, event.settings, method="submitted")
+        run = self._plan(suggestion, ordinal, event.plan or campaign.plan)
+        if event.plan is not None:
+            run.is_guest = True
+            self.guests[run.experiment_id] = run
+            self._open_guests[run.experiment_id] = run
+
+    def _plan(self, suggestion: Suggestion, ordinal: int, plan: CampaignPlan) -> ExperimentRun:
         run = ExperimentRun(
             experiment_id=suggestion.experiment_id,
-            campaign=campaign.plan.name,
+            plan=plan,
             ordinal=ordinal,
             suggestion=suggestion,
             planned_ns=self.time_ns,
         )
-        for step in campaign.plan.recipe.steps:
+        for step in plan.recipe.steps:
             run.tasks[step.id] = TaskRun(step.id)
-        run.loops = {name: LoopRun() for name in campaign.plan.recipe.graph.loops}
+        run.loops = {name: LoopRun() for name in plan.recipe.graph.loops}
         run.tasks[MOVE] = TaskRun(MOVE, TaskState.READY)
         self.experiments[run.experiment_id] = run
         self._open[run.experiment_id] = run
         self._planned[run.experiment_id] = run
         self._refresh(run)
+        return run
 
     def _planner_refused(self, event: ev.PlannerRefused) -> None:
         self._campaign().planner_failures += 1
@@ -489,7 +567,7 @@ class LabState:
 
     def _planner_forgot(self, event: ev.PlannerForgot) -> None:
         self._unreported = {}
-        known = (run for run in self.experiments.values() if run.observation is not None)
+        known = (run for run in self.in_campaign() if run.observation is not None)
         for run in sorted(
             known, key=lambda run: run.observation.stamp_ns if run.observation else 0
         ):
@@ -499,7 +577,7 @@ class LabState:
     def _observation_made(self, event: ev.ObservationMade) -> None:
         run = self.experiments[event.experiment_id]
         run.observation = event.observation
-        if self._campaign().plan.planned:
+        if run.plan.planned and not run.is_guest:
             self._unreported[event.experiment_id] = run
         else:
             run.reported = True
@@ -543,7 +621,8 @@ class LabState:
     def _loop_repeated(self, event: ev.LoopRepeated) -> None:
         run = self.experiments[event.experiment_id]
         run.loops[event.loop].round = event.round
-        around = self._campaign().plan.recipe.graph.around
+        self.repeats.note(run.recipe.name, event.loop, event.round - 1, is_again=True)
+        around = run.recipe.graph.around
         for step_id in event.steps:
             task = run.tasks[step_id]
             task.round = event.round if around[step_id][0] == event.loop else 0
@@ -561,12 +640,12 @@ class LabState:
     def _loop_ended(self, event: ev.LoopEnded) -> None:
         run = self.experiments[event.experiment_id]
         run.loops[event.loop].ended = True
+        self.repeats.note(run.recipe.name, event.loop, event.round, is_again=False)
         self._refresh(run)
 
     def _refresh(self, run: ExperimentRun) -> None:
         """Make READY what waits for nothing any more; what has a condition is decided first."""
-        recipe = self._campaign().plan.recipe
-        for step in recipe.steps:
+        for step in run.recipe.steps:
             task = run.tasks[step.id]
             if task.state is TaskState.PENDING and step.when is None and run.have_ended(step.needs):
                 task.state = TaskState.READY
@@ -592,6 +671,7 @@ class LabState:
         run.state = event.state
         run.ended_ns = self.time_ns
         del self._open[run.experiment_id]
+        self._open_guests.pop(run.experiment_id, None)
         if not run.sample_id:
             return
         sample = self.samples[run.sample_id]
@@ -721,6 +801,25 @@ class LabState:
 
     def _operator_asked(self, event: ev.OperatorAsked) -> None:
         self.faults[event.fault_id].asked = event
+        self._hold_questions()
+
+    def _hold_questions(self) -> None:
+        """Let no time pass for the answers about what is paused."""
+        for fault in self._open_faults.values():
+            if fault.asked is None:
+                continue
+            is_held = self._is_held(fault.raised)
+            if is_held and fault.held_ns is None:
+                fault.held_ns = self.time_ns
+            elif not is_held and fault.held_ns is not None:
+                until_ns = fault.asked.until_ns + self.time_ns - fault.held_ns
+                fault.asked, fault.held_ns = replace(fault.asked, until_ns=until_ns), None
+
+    def _is_held(self, raised: ev.FaultRaised) -> bool:
+        run = self.experiments.get(raised.experiment_id)
+        if run is not None:
+            return self.is_paused(run)
+        return self.is_paused() or self.is_campaign_paused
 
     def _fault_resolved(self, event: ev.FaultResolved) -> None:
         fault = self._close(event.fault_id, event.resolution, event.resolved_by, event.remark)
@@ -809,15 +908,21 @@ class LabState:
 
     def _paused(self, event: ev.Paused) -> None:
         self.paused.add((event.scope, event.subject))
+        self._hold_questions()
 
     def _resumed(self, event: ev.Resumed) -> None:
         self.paused.discard((event.scope, event.subject))
+        if event.scope is Scope.LAB:
+            self.resumed_ns = self.time_ns
+        self._hold_questions()
 
     def _estop_engaged(self, event: ev.EmergencyStopEngaged) -> None:
         self.estopped = True
+        self._hold_questions()
 
     def _estop_released(self, event: ev.EmergencyStopReleased) -> None:
         self.estopped = False
+        self._hold_questions()
 
     def _device_gone(self, event: ev.DeviceGone) -> None:
         self.lost[event.device] = event.fault_id

@@ -10,7 +10,7 @@ from matlab_ros.lab.results import is_discarded, pattern_for
 from matlab_ros.lab.state import ExperimentRun
 from matlab_ros.lab.wants import next_step, stands_right
 from matlab_ros.model.lab_words import ExperimentState, StepAction, TaskState
-from matlab_ros.model.recipe import PASSING, Recipe
+from matlab_ros.model.recipe import PASSING
 
 _NS_PER_MIN = 60_000_000_000
 _STANDING = (StepAction.TRANSFER, StepAction.STORE, StepAction.DISCARD)
@@ -55,17 +55,17 @@ class StepDesk:
     def _end_loop(self, run: ExperimentRun) -> bool:
         if not run.loops:
             return False
-        graph = self._recipe().graph
+        graph = run.recipe.graph
         for name, loop in run.loops.items():
             if loop.ended or not run.tasks[name].state.satisfies:
                 continue
             shape = graph.loops[name]
-            repeat = self._recipe().step(name).repeat
+            repeat = run.recipe.step(name).repeat
             assert repeat is not None, "a loop's last step has a repeat"
             is_over, reason = False, ""
             if repeat.until is not None:
                 is_over, reason = decide(self._state, run, name, repeat.until)
-            if not is_over and is_discarded(self._recipe(), run):
+            if not is_over and is_discarded(run.recipe, run):
                 is_over, reason = True, "the sample was discarded"
             elif not is_over and loop.round + 1 >= shape.at_most:
                 is_over = True
@@ -88,7 +88,7 @@ class StepDesk:
 
     def _branch(self, run: ExperimentRun) -> bool:
         """Decide about a step that has a condition, or that has become senseless."""
-        recipe = self._recipe()
+        recipe = run.recipe
         is_gone = is_discarded(recipe, run)
         for step in recipe.steps:
             task = run.tasks[step.id]
@@ -113,7 +113,7 @@ class StepDesk:
 
     def _pass(self, run: ExperimentRun) -> bool:
         """End a step that consists in standing somewhere; begin one that consists in waiting."""
-        step = next_step(self._state, run)
+        step = next_step(run)
         if step is None or step.action not in (*_STANDING, *PASSING):
             return False
         if not stands_right(self._ledger.floor, self._state.container_of(run), step):
@@ -121,7 +121,7 @@ class StepDesk:
         if step.action in _STANDING:
             self._settled(run, step.id, TaskState.SUCCEEDED)
             return True
-        values = values_of(self._ledger.campaign().plan, run.suggestion.settings)
+        values = values_of(run.plan, run.suggestion.settings)
         minutes = minutes_of(step, values, run.tasks[step.id].round)
         if minutes == 0:
             self._settled(run, step.id, TaskState.SUCCEEDED)
@@ -129,9 +129,6 @@ class StepDesk:
         until_ns = self._ledger.now_ns + max(1, round(minutes * _NS_PER_MIN))
         self._ledger.emit(ev.WaitBegun(run.experiment_id, step.id, until_ns))
         return True
-
-    def _recipe(self) -> Recipe:
-        return self._ledger.campaign().plan.recipe
 
     def _settled(
         self, run: ExperimentRun, step_id: str, state: TaskState, reason: str = ""

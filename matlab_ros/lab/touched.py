@@ -50,6 +50,10 @@ class Touched:
             names = [effect.work.experiment_id for effect in event.effects]
         elif isinstance(event, (ev.FaultResolved, ev.OperatorAsked)):
             names = [state.faults[event.fault_id].raised.experiment_id]
+        elif isinstance(event, ev.ExperimentSubmitted) and event.plan is not None:
+            # Beside a paused campaign: what is in a guest's way is to be put aside.
+            self.add_all(state)
+            return
         elif isinstance(event, ev.SuggestionsReceived):
             names = [item.experiment_id for item in event.suggestions]
         elif isinstance(experiment_id := getattr(event, "experiment_id", None), str):

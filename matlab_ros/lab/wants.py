@@ -70,26 +70,21 @@ def stands_right(floor: Floor, container: ContainerRun, step: Step) -> bool:
     return not destination(step) or place in places_of(floor, container, step)
 
 
-def next_step(state: LabState, run: ExperimentRun) -> Step | None:
+def next_step(run: ExperimentRun) -> Step | None:
     """The step that the crucible itself is wanted for next, if it is free for it."""
-    if state.campaign is None or run.abort is not None or is_held(state, run):
+    if run.abort is not None or is_held(run):
         return None
-    for step in state.campaign.plan.recipe.steps:
+    for step in run.recipe.steps:
         if run.tasks[step.id].state is TaskState.READY and step.uses_crucible:
             return step
     return None
 
 
-def is_held(state: LabState, run: ExperimentRun) -> bool:
+def is_held(run: ExperimentRun) -> bool:
     """Whether the crucible is in use, or a failure with it is not decided."""
     if run.move.state in _BUSY:
         return True
-    assert state.campaign is not None
-    return any(
-        run.tasks[step.id].state in _BUSY
-        for step in state.campaign.plan.recipe.steps
-        if step.uses_crucible
-    )
+    return any(run.tasks[step.id].state in _BUSY for step in run.recipe.steps if step.uses_crucible)
 
 
 def places_to_search(container: ContainerRun) -> tuple[str, ...]:
@@ -115,15 +110,15 @@ def want_of(floor: Floor, state: LabState, run: ExperimentRun, now_ns: int) -> W
         return Want(WantKind.SEARCH, run) if places_to_search(container) else None
     is_home = container.position == container.home
     if run.abort is not None or run.steps_done:
-        if is_home or is_held(state, run):
+        if is_home or is_held(run):
             return None
         # A pause means that nothing is done to a sample: it may be carried out of others' way.
         kind = WantKind.ASIDE if state.is_paused(run) else WantKind.HOME
         return Want(kind, run, since_ns=state.time_ns)
-    step = None if state.is_paused(run) else next_step(state, run)
+    step = None if state.is_paused(run) else next_step(run)
     if step is None:
-        is_free = not is_held(state, run) or state.is_asking(run)
-        is_idle = not any(task.state is TaskState.RUNNING for task in _crucible_tasks(state, run))
+        is_free = not is_held(run) or state.is_asking(run)
+        is_idle = not any(task.state is TaskState.RUNNING for task in _crucible_tasks(run))
         return Want(WantKind.ASIDE, run) if is_free and is_idle and not is_home else None
     task = run.tasks[step.id]
     if task.not_before_ns > now_ns:
@@ -132,20 +127,28 @@ def want_of(floor: Floor, state: LabState, run: ExperimentRun, now_ns: int) -> W
     return Want(kind, run, step, task.ready_ns)
 
 
-def _crucible_tasks(state: LabState, run: ExperimentRun) -> list[TaskRun]:
+def _crucible_tasks(run: ExperimentRun) -> list[TaskRun]:
     """Tasks that have the crucible to themselves."""
-    assert state.campaign is not None
-    return [run.tasks[step.id] for step in state.campaign.plan.recipe.steps if step.uses_crucible]
+    return [run.tasks[step.id] for step in run.recipe.steps if step.uses_crucible]
 
 
 def analysis_steps(state: LabState, run: ExperimentRun, now_ns: int) -> tuple[Step, ...]:
     """Steps of an experiment that could begin and need no crucible."""
-    assert state.campaign is not None
     if run.state is not ExperimentState.RUNNING or state.is_paused(run):
         return ()
     return tuple(
         step
-        for step in state.campaign.plan.recipe.steps_of(StepAction.ANALYSE)
+        for step in run.recipe.steps_of(StepAction.ANALYSE)
         if run.tasks[step.id].state is TaskState.READY
         and run.tasks[step.id].not_before_ns <= now_ns
+    )
+
+
+def may_come_again(run: ExperimentRun) -> bool:
+    """Whether a sample has been fired, and whether it is fired again is not decided."""
+    heats = run.recipe.steps_of(StepAction.HEAT)
+    return (
+        run.abort is None
+        and not all(loop.ended for loop in run.loops.values())
+        and all(run.tasks[step.id].state.is_final for step in heats)
     )

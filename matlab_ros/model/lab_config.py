@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from matlab_ros.model.scan_program import ScanProgram
 from matlab_ros.model.yaml_file import Strict, load_yaml
 
 Vector3 = tuple[float, float, float]
@@ -53,6 +55,10 @@ class StationConfig(Strict):
     grid: PositionGrid
 
 
+OVERSHOOT_C = 25.0
+"""How far above the highest allowed set point a reading may be before heating is stopped."""
+
+
 class FurnaceLimits(Strict):
     """What a furnace may be asked for; the strictest of file, controller and node wins."""
 
@@ -62,6 +68,89 @@ class FurnaceLimits(Strict):
     """What a cancelled run does: ramp down, hold the temperature for somebody to decide, or switch
     the heater off. An emergency stop always switches it off."""
     min_temperature_c: float = Field(default=20, ge=0)
+    open_below_c: float = Field(default=200, gt=20, le=400)
+    """Below it the door may be opened and an arm may reach in; nobody may before."""
+    cut_above_c: float | None = Field(default=None, gt=20, le=1900)
+    """A reading above it ends the heating at once; None: `OVERSHOOT_C` above the highest set point.
+    The independent cut in hardware is set no lower."""
+
+    @property
+    def cut_c(self) -> float:
+        """Above which heating is ended at once."""
+        if self.cut_above_c is None:
+            return self.max_temperature_c + OVERSHOOT_C
+        return self.cut_above_c
+
+
+class DoorConfig(Strict):
+    """A furnace's door that a motor opens and closes; without one there is none, or none that
+    anybody but people moves."""
+
+    driver: str = "a_lab_doors"
+    """What moves it, by the names of docs/instruments.md."""
+    letter: str = Field(pattern=r"^[A-Z]$")
+    """Its name at the controller, which may have several."""
+
+
+class ScanProgramConfig(Strict):
+    """A measurement program that was set up at the diffractometer."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")
+    first_deg: float = Field(gt=0, lt=180)
+    last_deg: float = Field(gt=0, lt=180)
+    duration_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> ScanProgramConfig:
+        if self.last_deg <= self.first_deg:
+            raise ValueError(
+                f"program {self.name!r} ends at {self.last_deg:g} degrees, where it begins or "
+                "before; expected last_deg above first_deg"
+            )
+        return self
+
+    @property
+    def scan(self) -> ScanProgram:
+        """As everybody else knows it."""
+        return ScanProgram(self.name, self.first_deg, self.last_deg, self.duration_s)
+
+
+class CalibrationConfig(Strict):
+    """What a certificate says of a balance or a thermocouple.
+
+    A balance's dose is the difference of two weighings: there it is the factor that counts.
+    """
+
+    certificate_id: str = Field(min_length=1)
+    calibrated: date
+    valid_until: date
+    """The last day on which it counts (UTC)."""
+    offset: float = 0.0
+    """Added to what the instrument says: mg of a balance, degrees of a thermocouple."""
+    factor: float = Field(default=1.0, gt=0.5, lt=2.0)
+    """What it says is multiplied with, before the offset."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> CalibrationConfig:
+        if self.valid_until < self.calibrated:
+            raise ValueError(
+                f"certificate {self.certificate_id!r} ends on {self.valid_until}, before its "
+                f"calibration on {self.calibrated}"
+            )
+        return self
+
+    def corrected(self, reading: float) -> float:
+        """The value that the certificate makes of a reading."""
+        return self.factor * reading + self.offset
+
+    def is_valid(self, day: date) -> bool:
+        """Whether it counts on a day. When it began is not asked: the clock of a virtual lab
+        begins in 1970."""
+        return day <= self.valid_until
+
+
+InstrumentPart = Literal["controller", "door", "balance", "magazine", "mixer", "diffractometer"]
+"""Which of a device's instruments is at the end of a wire."""
 
 
 class DeviceConfig(Strict):
@@ -72,8 +161,24 @@ class DeviceConfig(Strict):
     station: Name | None = None
     """The station it serves; the arm serves all of them."""
     furnace: FurnaceLimits | None = None
+    door: DoorConfig | None = None
+    """Of a furnace, where a motor moves it."""
+    calibration: CalibrationConfig | None = None
+    """Of a dispenser's balance, or of a furnace's thermocouple."""
+    driver: str | None = None
+    """What its instrument is, by the names of docs/instruments.md; None: the usual one."""
+    ports: dict[InstrumentPart, str] = Field(default_factory=dict)
+    """Where its instruments are plugged in, such as ``controller: /dev/ttyUSB0``; a node's own
+    parameter wins."""
+    record: str | None = None
+    """File that the traffic with its instrument is written to; None: nowhere."""
     overlaps_analysis: bool = False
     """Of a characterisation station: it can analyse one pattern while it measures another."""
+    analyses_at_once: int = Field(default=1, ge=1)
+    """Of one that overlaps them: how many patterns its computer takes before the first is done."""
+    programs: tuple[ScanProgramConfig, ...] = ()
+    """Of a characterisation station: what its diffractometer can measure; without any, an analysis
+    cannot ask for a further scan."""
     lease_min: float = Field(default=30.0, gt=0)
     """Minutes of silence after which nobody is sure any more of what stands where it worked."""
     heartbeat_timeout_s: float = Field(default=5.0, gt=0)
@@ -153,6 +258,11 @@ class LabConfig(Strict):
                     f"furnace {device.name!r} has no limits; expected a key furnace with "
                     "max_temperature_c and max_ramp_c_per_min"
                 )
+            programs = [program.name for program in device.programs]
+            if len(programs) != len(set(programs)):
+                raise ValueError(
+                    f"device {device.name!r} has a program twice; expected unique names"
+                )
             if device.kind is not DeviceKind.ARM and device.station is None:
                 raise ValueError(f"device {device.name!r} has no station; expected one")
         room = 0
@@ -208,6 +318,19 @@ class LabConfig(Strict):
     def devices_of(self, kind: DeviceKind) -> tuple[DeviceConfig, ...]:
         """All devices of one kind, in the file's order."""
         return tuple(device for device in self.devices if device.kind is kind)
+
+    def scan_program(self, name: str) -> ScanProgram | None:
+        """The measurement program of that name, where a diffractometer's list has it."""
+        return next((scan for scan in self.scan_programs if scan.name == name), None)
+
+    @property
+    def scan_programs(self) -> tuple[ScanProgram, ...]:
+        """All measurement programs that every diffractometer has."""
+        stations = self.devices_of(DeviceKind.CHARACTERISATION)
+        if not stations:
+            return ()
+        common = set.intersection(*({p.name for p in device.programs} for device in stations))
+        return tuple(p.scan for p in stations[0].programs if p.name in common)
 
     def stock_item(self, name: str) -> StockItem | None:
         """The stock item of that name, if there is one."""

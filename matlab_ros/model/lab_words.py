@@ -177,3 +177,29 @@ class Verdict(IntEnum):
     CONFIRMED = 1
     PROVISIONAL = 2
     NEEDS_HUMAN = 3
+
+
+class Confirm(IntEnum):
+    """When a second refinement is made; the numbers are those of the action AnalysePattern."""
+
+    NEVER = 0
+    WHEN_SUCCESS = 1
+    ALWAYS = 2
+
+
+class SecondOutcome(IntEnum):
+    """What a second refinement says; the numbers are those of the message SecondRefinement."""
+
+    NOT_ASKED = 0
+    AGREES = 1
+    DISAGREES = 2
+    FAILED = 3
+    NOT_INSTALLED = 4
+
+
+class Order(IntEnum):
+    """Whether the data show a phase's order; the numbers are those of the message OrderTest."""
+
+    UNDECIDED = 0
+    ORDERED = 1
+    DISORDERED = 2

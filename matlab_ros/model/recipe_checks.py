@@ -28,6 +28,7 @@ from matlab_ros.model.lab_words import StepAction
 from matlab_ros.model.recipe_graph import Loop
 from matlab_ros.model.step_arguments import (
     GrindArguments,
+    MeasureArguments,
     MixArguments,
     referenced,
     uses_round,
@@ -304,6 +305,7 @@ class _Checker:
     def check_arguments(self) -> None:
         """Rounds, units and deadlines of every numeric argument fit."""
         for step in self._recipe.steps:
+            self._check_decided_by(step)
             rounds = self._recipe.graph.rounds(step.id)
             is_looped = bool(self._recipe.graph.around[step.id])
             for argument, nodes in step.arguments.numbers.items():
@@ -323,6 +325,24 @@ class _Checker:
                         *keys,
                     )
                 self._check_numbers(step, argument, nodes, rounds)
+
+    def _check_decided_by(self, step: Step) -> None:
+        """Who decides of a measurement is an analysis that was done by then."""
+        arguments = step.arguments
+        if not isinstance(arguments, MeasureArguments) or arguments.decided_by is None:
+            return
+        before = self._recipe.graph.before[step.id]
+        known = [
+            other.id for other in self._recipe.steps_of(StepAction.ANALYSE) if other.id in before
+        ]
+        if arguments.decided_by not in known:
+            raise self._problem(
+                step,
+                f"is decided by {arguments.decided_by!r}, which is no analyse step before it",
+                f"one of {', '.join(known)}" if known else "that it needs an analyse step",
+                "with",
+                "decided_by",
+            )
 
     def _check_numbers(
         self, step: Step, argument: str, nodes: tuple[Node, ...], rounds: int

@@ -133,10 +133,13 @@ class Arguments(Strict):
     @property
     def texts(self) -> dict[str, str]:
         """The arguments that are words."""
-        return {name: value for name, value in self if name in _TEXTS}
+        return {name: value for name, value in self if name in _TEXTS and value is not None}
 
 
-_TEXTS = ("precursors", "program", "target", "to", "at", "atmosphere")
+_TEXTS = (
+    *("precursors", "program", "target", "to", "at", "atmosphere"),
+    *("confirm", "decided_by"),
+)
 
 
 def expression_of(value: float | str) -> Node:
@@ -208,12 +211,23 @@ class MeasureArguments(Arguments):
     """Measure a diffraction pattern."""
 
     program: Text
+    decided_by: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
+    """An analyse step before it: the program that it asks for comes in place of `program`."""
 
 
 class AnalyseArguments(Arguments):
     """Find the phases in the pattern measured last; the target's fraction is the objective."""
 
     target: Text = "$target_phase"
+    confirm: Literal["never", "when_success", "always"] | None = None
+    """When a second, independent refinement is made; None: never."""
+    success: Number | None = None
+    """Weight fraction of the target from which on `when_success` makes it; None: any."""
+    merge: bool | None = None
+    """Whether patterns measured before, since the sample was changed, are added up with the last;
+    None: they are not."""
+    budget_min: Number | None = None
+    """Longest scan that it may ask for where it is not sure; None: it does not ask."""
 
 
 class NoArguments(Arguments):

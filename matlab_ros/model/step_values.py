@@ -35,6 +35,8 @@ GIVEN: dict[StepAction, dict[str, GivenValue]] = {
         "unexplained_fraction": _SHARE,
         "phases": _POSITIVE,
         "confirmed": GivenValue(Kind.TRUTH),
+        "provisional": GivenValue(Kind.TRUTH),
+        "look_again": GivenValue(Kind.TRUTH),
     },
 }
 """Values that come from the device's answer, by action; unknown where the device gave none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,13 @@ from matlab_ros.lab.validate import check_campaign
 from matlab_ros.model.campaign_config import CampaignConfig
 from matlab_ros.model.lab_config import LabConfig, load_lab
 from matlab_ros.model.recipe import Recipe, load_recipe
-from matlab_ros.nodes.table_faults import FailingDevices
 from matlab_ros.nodes.table_lab import settings_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+from table_kit.failing_devices import FailingDevices  # noqa: E402
+
 PHASES = frozenset(
     {
         "MgTiO3",

@@ -20,7 +20,13 @@ from matlab_ros.lab.inputs import CorrectionAsked, PositionAsked, RestockAsked
 from matlab_ros.lab.journal import MemoryJournal
 from matlab_ros.lab.state import replay
 from matlab_ros.model.faults import FaultCode
-from matlab_ros.model.lab_words import PositionState, Resolution, SampleFate, SampleState
+from matlab_ros.model.lab_words import (
+    ExperimentState,
+    PositionState,
+    Resolution,
+    SampleFate,
+    SampleState,
+)
 from matlab_ros.nodes.table_devices import TableDevices
 from matlab_ros.nodes.table_lab import TableLab
 
@@ -164,8 +170,12 @@ def test_the_fault_about_a_place_is_over_when_somebody_has_looked_there(
     assert fault.positions == ("dispenser/1",)
     alert = alert_of(fault, state)
     assert alert.level is AlertLevel.ERROR
-    assert "matlab-ros lab look dispenser/1" in alert.to_do
     container = state.occupant("dispenser/1")
+    assert alert.to_do == (
+        "Look at dispenser/1, and say what you found; "
+        f"once {container.container_id} is back in {container.home}: "
+        "matlab-ros lab clear dispenser/1"
+    )
     assert fault.fault_id in [item.raised.fault_id for item in state.open_faults()]
     table.tell(PositionAsked("dispenser/1", container.container_id, "anna", "it stands there"))
     found = state.faults[fault.fault_id]
@@ -173,3 +183,38 @@ def test_the_fault_about_a_place_is_over_when_somebody_has_looked_there(
     assert "it stands there" in found.remark
     entries = ((entry.ros_time_ns, entry.event) for entry in journal.read())
     assert replay(table.engine.floor, entries) == state
+
+
+def test_a_blocked_position_is_free_after_one_command_and_the_lab_goes_on(
+    lab, make_plan, drawing_planner, table_world
+):
+    class HelpedArm(StuckArm):
+        is_helped = False
+
+        def outcome(self, device, goal, now_ns, end_ns):
+            kind = TableDevices if self.is_helped else StuckArm
+            return kind.outcome(self, device, goal, now_ns, end_ns)
+
+    manned = lab.model_copy(update={"never_ask": False})
+    journal, arm = MemoryJournal(), HelpedArm(table_world)
+    table = TableLab(Engine(manned, journal), arm, drawing_planner())
+    table.start(make_plan())
+    state = table.engine.state
+    while not any(item.raised.positions for item in state.open_faults()):
+        assert table.step()
+    assert state.position_state("dispenser/1") is PositionState.BLOCKED
+    container = state.occupant("dispenser/1")
+    with pytest.raises(Refused, match="known to stand"):
+        table.tell(PositionAsked("dispenser/1", "", "anna"))
+    arm.is_helped = True
+    table.tell(PositionAsked("dispenser/1", operator="anna", remark="bent", cleared=True))
+    assert container.position == container.home
+    assert state.position_state("dispenser/1") is not PositionState.BLOCKED
+    assert not [item for item in state.open_faults() if item.raised.positions]
+    said = [entry.event for entry in journal.read() if isinstance(entry.event, PositionLookedAt)]
+    assert [(item.position, item.container_id, item.operator) for item in said] == [
+        (container.home, container.container_id, "anna"),
+        ("dispenser/1", "", "anna"),
+    ]
+    assert table.run().code == FaultCode.NONE
+    assert state.count(ExperimentState.SUCCEEDED) >= 5

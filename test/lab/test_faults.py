@@ -28,7 +28,9 @@ from matlab_ros.lab.inputs import (
     CampaignSubmitted,
     CancelAsked,
     CorrectionAsked,
+    EmergencyStopAsked,
     FaultResolutionAsked,
+    PauseAsked,
     ResumeAsked,
     Tick,
 )
@@ -312,6 +314,73 @@ def test_a_question_that_nobody_answers_is_answered_by_the_policy(set_up):
     assert "nobody answered" in decided.remark
     (when,) = [entry.ros_time_ns for entry in table.journal.read() if entry.event == decided]
     assert when == asked.until_ns
+    check_replay(table)
+
+
+@pytest.mark.parametrize(
+    ("pause", "resume"),
+    [
+        ((PauseAsked(Scope.LAB, "", "anna"),), (ResumeAsked(Scope.LAB, "", "anna"),)),
+        (
+            (PauseAsked(Scope.CAMPAIGN, "trial", "anna"),),
+            (ResumeAsked(Scope.CAMPAIGN, "trial", "anna"),),
+        ),
+        (
+            (PauseAsked(Scope.EXPERIMENT, "trial-e0001", "anna"),),
+            (ResumeAsked(Scope.EXPERIMENT, "trial-e0001", "anna"),),
+        ),
+        (
+            (EmergencyStopAsked(True, "anna"),),
+            (EmergencyStopAsked(False, "anna"), ResumeAsked(Scope.LAB, "", "anna")),
+        ),
+        (
+            (PauseAsked(Scope.LAB, "", "anna"), PauseAsked(Scope.SAMPLE, "trial-e0001-s1")),
+            (ResumeAsked(Scope.SAMPLE, "trial-e0001-s1"), ResumeAsked(Scope.LAB, "", "anna")),
+        ),
+    ],
+)
+def test_the_time_for_an_answer_stands_still_while_what_it_is_about_is_paused(
+    set_up, pause, resume
+):
+    table = set_up("measure", {**ASK, "then": ["ask", "skip"], "ask_deadline_min": 90})
+    broken_measurement(table)
+    fault = table.engine.state.faults[run_until_asked(table)]
+    asked_ns = fault.answer_by_ns
+    assert asked_ns is not None
+    for given in pause:
+        table.tell(given)
+    paused_ns = table.now_ns
+    assert fault.answer_by_ns is None
+    while table.step():
+        pass
+    table.now_ns = max(table.now_ns, paused_ns + 600 * NS_PER_MIN)
+    table.tell(Tick())
+    assert fault.resolution is Resolution.OPEN
+    check_replay(table)
+    for given in resume:
+        table.tell(given)
+    assert fault.answer_by_ns == asked_ns + table.now_ns - paused_ns
+    assert table.run().code == FaultCode.NONE
+    assert fault.resolution is Resolution.SKIP
+    assert fault.resolved_ns == fault.asked.until_ns
+    check_replay(table)
+
+
+def test_a_question_that_is_asked_in_a_pause_waits_for_its_end(set_up):
+    table = set_up("measure", {**ASK, "then": ["ask", "skip"], "ask_deadline_min": 90})
+    broken_measurement(table)
+    state = table.engine.state
+    while not any(isinstance(item.goal, MeasureGoal) for item in state.attempts.values()):
+        assert table.step()
+    table.tell(PauseAsked(Scope.LAB, "", "anna"))
+    fault = state.faults[run_until_asked(table)]
+    assert fault.answer_by_ns is None
+    while table.step():
+        pass
+    table.now_ns += 600 * NS_PER_MIN
+    table.tell(ResumeAsked(Scope.LAB, "", "anna"))
+    assert fault.resolution is Resolution.OPEN
+    assert fault.answer_by_ns == table.now_ns + 90 * NS_PER_MIN
     check_replay(table)
 
 

@@ -5,19 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from table_kit.failing_devices import FailingDevices
 
 from matlab_ros.lab.alerts import alert_of
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.events import AttemptIntended, FaultRaised
 from matlab_ros.lab.goals import SampleOutcome, TransferGoal, TransferOutcome
-from matlab_ros.lab.inputs import FaultResolutionAsked, PositionAsked
+from matlab_ros.lab.inputs import (
+    FaultResolutionAsked,
+    PauseAsked,
+    PositionAsked,
+    ResumeAsked,
+    Tick,
+)
 from matlab_ros.lab.journal import MemoryJournal
 from matlab_ros.lab.refused import Refused
 from matlab_ros.lab.state import replay
 from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_config import DeviceConfig, DeviceKind
-from matlab_ros.model.lab_words import ExperimentState, PositionState, Resolution, SampleFate
-from matlab_ros.nodes.table_faults import FailingDevices
+from matlab_ros.model.lab_words import (
+    ExperimentState,
+    PositionState,
+    Resolution,
+    SampleFate,
+    Scope,
+)
 from matlab_ros.nodes.table_lab import TableLab
 
 
@@ -183,7 +195,7 @@ def test_a_lab_that_may_ask_waits_for_somebody_to_look_before_it_ends(hopeless):
     table = hopeless(never_ask=False)
     fault = _standstill(table)
     alert = alert_of(fault.asked, table.engine.state)
-    assert "look" in alert.to_do
+    assert "matlab-ros lab clear dispenser/1" in alert.to_do
     with pytest.raises(Refused, match="look at the places"):
         table.tell(FaultResolutionAsked(fault.raised.fault_id, Resolution.RETRY, "anna"))
     finished = table.run()
@@ -191,6 +203,21 @@ def test_a_lab_that_may_ask_waits_for_somebody_to_look_before_it_ends(hopeless):
     assert table.now_ns >= fault.asked.until_ns
     assert fault.resolution is Resolution.ABORT_EXPERIMENT
     assert not table.engine.state.open_faults()
+
+
+def test_the_time_to_look_stands_still_in_a_paused_lab(hopeless):
+    table = hopeless(never_ask=False)
+    fault = _standstill(table)
+    asked_ns, paused_ns = fault.answer_by_ns, table.now_ns
+    table.tell(PauseAsked(Scope.LAB, "", "anna", "to look in peace"))
+    assert not table.step(), "nothing follows from the passing of time"
+    table.now_ns = asked_ns + 3_600_000_000_000
+    table.tell(Tick())
+    assert fault.resolution is Resolution.OPEN
+    table.tell(ResumeAsked(Scope.LAB, "", "anna"))
+    assert fault.answer_by_ns == asked_ns + table.now_ns - paused_ns
+    assert table.run().code == FaultCode.POSITION_UNKNOWN
+    assert table.now_ns >= fault.asked.until_ns
 
 
 def test_a_lab_that_stood_still_goes_on_when_somebody_has_looked(hopeless):

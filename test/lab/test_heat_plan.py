@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matlab_ros.lab.heat_plan import Arrival, Furnace, Outlook, plan_heat
+from matlab_ros.lab.heat_plan import plan_heat
+from matlab_ros.lab.heat_values import Arrival, Furnace, Outlook, Visit
 
 MIN = 60_000_000_000
 A, B = ("a",), ("b",)
@@ -76,8 +77,38 @@ def test_the_run_that_cannot_be_full_starts_first_where_a_full_load_takes_hours(
 
 
 def test_those_who_may_have_to_come_again_go_first():
+    fits = frozenset({"f1"})
     outlook = Outlook(
-        0, {A: MIN, B: MIN}, {A: frozenset({"f1"}), B: frozenset({"f1"})}, 0, 0, {B: 2 * MIN}
+        0, {A: MIN, B: MIN}, {A: fits, B: fits}, carry_ns=0, follow_ns=0, rest_ns={B: 2 * MIN}
     )
     plan = plan_heat([Furnace("f1", 1, 0)], [Arrival(0, A), Arrival(0, B)], outlook)
     assert [batch.group for batch in plan] == [B, A]
+
+
+def test_a_furnace_waits_for_those_who_come_again_from_another():
+    running_out = [Arrival(30 * MIN, B)] * 3
+    plan = plan_heat([Furnace("f1", 4, 0)], [Arrival(0, B), *running_out], _outlook(["f1"]))
+    assert [batch.size for batch in plan] == [4]
+
+
+def test_a_sample_that_comes_again_is_fired_as_often_as_expected():
+    later = (Visit(60 * MIN, B), Visit(60 * MIN, A))
+    plan = plan_heat([Furnace("f1", 4, 0)], [Arrival(0, A, later)] * 3, _outlook(["f1"]))
+    assert [(batch.group, batch.size) for batch in plan] == [(A, 3), (B, 3), (A, 3)]
+    for one, other in pairwise(plan):
+        assert other.start_ns >= one.end_ns + 60 * MIN
+
+
+def test_furnaces_that_wait_for_each_others_samples_start_without_them():
+    furnaces = [
+        Furnace("f1", 2, 0, A, 1, ((Visit(MIN, B),),)),
+        Furnace("f2", 2, 0, B, 1, ((Visit(MIN, A),),)),
+    ]
+    plan = plan_heat(furnaces, [], _outlook(["f1", "f2"]))
+    assert sum(batch.size for batch in plan) == 4
+
+
+def test_what_no_furnace_could_do_later_is_left_out():
+    outlook = Outlook(0, {A: MIN, B: MIN}, {A: frozenset({"f1"}), B: frozenset()}, MIN, 0)
+    plan = plan_heat([Furnace("f1", 4, 0)], [Arrival(0, A, (Visit(MIN, B),))], outlook)
+    assert [batch.group for batch in plan] == [A]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,8 @@ from matlab_ros.lab.events import (
 )
 from matlab_ros.lab.goals import (
     AttemptReport,
+    CalibrationMark,
+    DoseReading,
     HeatOutcome,
     MeasureOutcome,
     RawFile,
@@ -53,6 +56,18 @@ def test_a_value_survives_its_written_form(values, highest):
         (Effect(Work("e", "heat", "s"), True, SampleFate.DONE, "p/1"),),
     )
     assert from_json(AttemptEnded, to_json(event)) == event
+
+
+def test_a_reading_written_before_calibrations_were_reads_without_one():
+    mark = CalibrationMark("B-3", 1, 2, 0.5, 1.01, True)
+    dose = DoseReading("MgO", 200.0, 200.1, 0.003, True, 5, mark)
+    heat = HeatOutcome(REPORT, None, 900.0, 60.0, mark)
+    assert from_json(DoseReading, to_json(dose)) == dose
+    assert from_json(HeatOutcome, to_json(heat)) == heat
+    for value in (dose, heat):
+        old = json.loads(to_json(value))
+        del old["calibration"]
+        assert from_json(type(value), json.dumps(old)) == replace(value, calibration=None)
 
 
 def test_a_number_that_is_none_is_refused_and_not_written_as_something_else():

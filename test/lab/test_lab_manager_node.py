@@ -12,14 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from matlab_ros.lab.validate import check_campaign
+from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.model.lab_config import DeviceKind, load_lab
-from matlab_ros.model.lab_words import ObservationKind
+from matlab_ros.model.lab_words import ObservationKind, PositionState
 from matlab_ros.model.recipe import load_recipe
 from matlab_ros.nodes import hook
 
@@ -31,6 +34,7 @@ from rclpy.action import ActionClient  # noqa: E402
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
+from matlab_ros.nodes import lab_manager_planner  # noqa: E402
 from matlab_ros.nodes.conversions import (  # noqa: E402
     campaign_from_message,
     campaign_to_message,
@@ -71,13 +75,20 @@ def wire() -> Iterator[None]:
 
 
 class QuickDevice(DeviceNode):
-    """A device that is done at once, and keeps count of what it did."""
+    """A device that is done at once, and keeps count of what it did.
+
+    Attributes:
+        done: attempts that it began.
+        fails: by the beginnings of attempts' ids, with what code it fails them.
+    """
 
     done: list[str]
+    fails: dict[str, FaultCode]
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.done = []
+        self.fails = {}
         self.gate = threading.Event()
         self.gate.set()
         kinds = {
@@ -101,6 +112,9 @@ class QuickDevice(DeviceNode):
     def _begin(self, attempt) -> None:
         assert self.gate.wait(DEADLINE_S)
         self.done.append(attempt.attempt_id)
+        for beginning, code in self.fails.items():
+            if attempt.attempt_id.startswith(beginning):
+                raise DeviceError(Fault.of(code, "It failed."))
 
     def _dispense(self, attempt, goal, result):
         self._begin(attempt)
@@ -167,7 +181,9 @@ class QuickPlanner(Node):
 class Graph:
     """Nodes that spin, and a client of the lab manager."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(
+        self, tmp_path: Path, recipes: Path = REPOSITORY / "config/recipes", *more: str
+    ) -> None:
         self.lab = load_lab(LAB_FILE)
         self.journal_url = f"sqlite:///{tmp_path}/journal.sqlite"
         rclpy.init(
@@ -178,13 +194,14 @@ class Graph:
                 "-p",
                 f"state_dir:={tmp_path}/devices",
                 "-p",
-                f"recipes_dir:={REPOSITORY}/config/recipes",
+                f"recipes_dir:={recipes}",
                 "-p",
                 f"structures_dir:={tmp_path}/structures",
                 "-p",
                 f"journal_url:={self.journal_url}",
                 "-p",
                 "bring_up_timeout_s:=6.0",
+                *(word for parameter in more for word in ("-p", parameter)),
             ]
         )
         structures = tmp_path / "structures"
@@ -423,6 +440,93 @@ def test_a_campaign_can_be_cancelled_and_samples_found(graph, plan):
     assert answer.result.error_code == action.RunCampaign.Result.CANCELED
 
 
+@pytest.fixture
+def asking(wire, tmp_path) -> Iterator[Graph]:
+    """A lab in which a measurement that fails is asked about, and a firing is given up."""
+    data = yaml.safe_load((REPOSITORY / "config/recipes/solid_state.yaml").read_text())
+    for step in data["steps"]:
+        if step["id"] == "measure":
+            step["on_failure"] = {"retry": 0, "then": ["ask"], "ask_deadline_min": 600}
+        elif step["id"] == "heat":
+            step["on_failure"] = {"retry": 0, "then": "abort_experiment"}
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    (recipes / "solid_state.yaml").write_text(yaml.safe_dump(data))
+    graph = Graph(tmp_path, recipes, "never_ask:=false")
+    graph.recipe = load_recipe(recipes / "solid_state.yaml")
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def shell(tmp_path) -> Callable[[str], str]:
+    """Runs a line as a person pastes it into a shell; what it printed."""
+    program = tmp_path / "bin/matlab-ros"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m matlab_ros.cli "$@"\n')
+    program.chmod(0o755)
+
+    def run(line: str) -> str:
+        found = subprocess.run(
+            ["sh", "-c", line],
+            cwd=REPOSITORY,
+            env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "COLUMNS": "90"},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+        )
+        assert found.returncode == 0, found.stdout + found.stderr
+        return found.stdout
+
+    return run
+
+
+def test_what_status_proposes_can_be_pasted_and_works(asking, make_campaign, shell):
+    graph = asking
+    devices = graph.add_devices()
+    devices["characterisation"].fails = {"trial-e0001/measure": FaultCode.MEASURE_DEVICE_FAILED}
+    for name in ("furnace_1", "furnace_2"):
+        devices[name].fails = {"trial-e0002/heat": FaultCode.HEAT_CONTACT_LOST}
+    graph.add(QuickPlanner())
+    manager = graph.add(LabManagerNode())
+    config = make_campaign(
+        budget={"experiments": 2, "max_in_flight": 2},
+        planner={"method": "random", "initial_experiments": 1, "batch_size": 1},
+    )
+    plan = check_campaign(config, graph.lab, graph.recipe, graph.phases, "test.yaml")
+    handle = graph.start(plan)
+    blocked = []
+
+    def is_asking(state):
+        places = graph.call(srv.GetSnapshot, "get_snapshot").positions
+        blocked[:] = [item for item in places if item.state == msg.PositionState.BLOCKED]
+        return state.questions == 1 and bool(blocked)
+
+    graph.wait_for(is_asking)
+    (place,) = blocked
+    assert graph.call(srv.Pause, "pause", scope=srv.Pause.Request.LAB).success
+
+    said = shell("matlab-ros lab status --wait 60").splitlines()
+    lines = [line for line in said if line.startswith("matlab-ros lab ")]
+    assert [line.split()[2] for line in lines] == [
+        "clear",
+        *["resolve"] * 4,
+        "resume",
+    ], "assume-done is none of them: nobody can assume a measurement"
+    assert place.position in lines[0]
+    assert f"once {place.container_id} is back in" in lines[0]
+    shell(lines[0])
+    state = manager.engine.state
+    container = state.containers[place.container_id]
+    assert container.position == container.home
+    assert state.position_state(place.position) is PositionState.EMPTY
+    shell(next(line for line in lines if " abort-experiment " in line))
+    shell(lines[-1])
+    assert graph.end(handle).result.error_message == ""
+    assert not state.is_paused()
+
+
+NAMES = ("planner_missing", "planner_back")
 SETTINGS = {"precursors": "a", "temperature_c": 900.0, "dwell_h": 4.0}
 
 
@@ -481,6 +585,67 @@ def test_an_experiment_runs_inside_a_campaign_and_its_cancel_ends_it_alone(graph
     ended = graph.end(campaign)
     assert ended.status == GoalStatus.STATUS_SUCCEEDED
     assert "extra" in planner.reported
+
+
+def test_another_recipe_runs_beside_a_campaign_and_the_planner_hears_nothing_of_it(graph, plan):
+    devices = graph.add_devices()
+    planner = graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    devices["characterisation"].gate.clear()
+    campaign = graph.start(plan)
+    graph.wait_for(lambda state: "characterisation" in state.attempt_devices)
+    config = plan.config.model_copy(update={"name": "aside", "recipe": "screening"})
+    recipe = load_recipe(REPOSITORY / "config/recipes/screening.yaml")
+    handle = run_experiment(graph, replace(plan, config=config, recipe=recipe), "firing-1")
+    graph.wait_for(lambda state: "firing-1" in [item.experiment_id for item in state.experiments])
+    devices["characterisation"].gate.set()
+    answer = graph.end(handle)
+    assert answer.result.error_message == ""
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert answer.result.observation.objective == 0.5
+    snapshot = graph.call(srv.GetSnapshot, "get_snapshot")
+    found = {item.experiment_id: item.campaign for item in snapshot.experiments}
+    assert found.pop("firing-1") == "firing-1"
+    assert set(found.values()) == {"trial"}
+    ended = graph.end(campaign)
+    assert ended.status == GoalStatus.STATUS_SUCCEEDED
+    assert ended.result.experiments_succeeded == plan.config.budget.experiments
+    assert "firing-1" not in planner.reported
+    done = [name for device in devices.values() for name in device.done]
+    assert "firing-1/guess/1" in done
+    nobody_s = replace(plan, recipe=recipe.model_copy(update={"name": "nobody"}))
+    refused = graph.end(run_experiment(graph, nobody_s, "firing-2"))
+    assert refused.result.error_code == action.RunExperiment.Result.RECIPE_UNKNOWN
+
+
+def test_a_planner_that_is_missing_is_told_once_and_its_return_too(graph, plan, monkeypatch):
+    monkeypatch.setattr(lab_manager_planner, "_ALERT_S", 0.5)
+    monkeypatch.setattr(lab_manager_planner, "_GONE_S", 0.5)
+    devices = graph.add_devices()
+    planner = graph.add(QuickPlanner())
+    graph.add(LabManagerNode())
+    alerts: queue.Queue[object] = queue.Queue()
+    graph.client_node.create_subscription(msg.Alert, "alerts", alerts.put, ALERTS)
+    devices["characterisation"].gate.clear()
+    handle = graph.start(plan)
+    graph.wait_for(lambda state: "characterisation" in state.attempt_devices)
+    graph.remove(planner)
+    devices["characterisation"].gate.set()
+
+    def next_alert():
+        while (found := alerts.get(timeout=DEADLINE_S)).what not in NAMES:
+            pass
+        return found
+
+    missing = next_alert()
+    assert missing.what == "planner_missing"
+    assert missing.level == msg.Alert.ERROR
+    assert "planner and its process" in missing.to_do
+    graph.add(QuickPlanner())
+    back = next_alert()
+    assert (back.what, back.level, back.to_do) == ("planner_back", msg.Alert.NOTICE, "")
+    assert graph.end(handle).status == GoalStatus.STATUS_SUCCEEDED
+    assert "planner_missing" not in [item.what for item in list(alerts.queue)]
 
 
 def test_an_emergency_stop_outlives_the_lab_manager_and_is_released_by_hand_alone(graph, plan):

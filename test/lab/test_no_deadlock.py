@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from table_kit.failing_devices import FailingDevices
 
 from matlab_ros.lab import flow
 from matlab_ros.lab import state as lab_state
@@ -34,7 +35,6 @@ from matlab_ros.model.lab_config import (
 )
 from matlab_ros.model.lab_words import ExperimentState, PositionState, SampleState, Scope
 from matlab_ros.model.recipe import Recipe
-from matlab_ros.nodes.table_faults import FailingDevices
 from matlab_ros.nodes.table_lab import TableLab
 
 _BASE = load_lab(Path(__file__).resolve().parents[2] / "config/labs/virtual_lab.yaml")

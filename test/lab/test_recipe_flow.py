@@ -336,7 +336,7 @@ def test_steps_of_different_names_may_share_a_furnace_run(set_up, tmp_path, draw
     first, second = state.experiments.values()
     fire, fire_on = table.plan.recipe.step("fire"), table.plan.recipe.step("fire_on")
     groups = HeatGroups()
-    assert groups.of(state, first, fire) == groups.of(state, second, fire_on)
+    assert groups.of(first, fire) == groups.of(second, fire_on)
     act = Act("furnace_1", ((first.experiment_id, "fire"), (second.experiment_id, "fire_on")))
     intended = intend(state, act, table.now_ns)
     assert [work.step_id for work in intended.works] == ["fire", "fire_on"]

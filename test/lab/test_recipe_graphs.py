@@ -18,7 +18,7 @@ from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.events import AttemptIntended
 from matlab_ros.lab.goals import AnalyseGoal
 from matlab_ros.lab.journal import MemoryJournal
-from matlab_ros.lab.recipe_command import check_in_lab
+from matlab_ros.lab.recipe_limits import check_in_lab
 from matlab_ros.lab.state import replay
 from matlab_ros.lab.validate import check_campaign
 from matlab_ros.model.errors import ConfigError, RecipeError
@@ -133,7 +133,7 @@ class _Author:
             "wait": {"minutes": self.chance.choice([0, 20])},
             "cool": {"minutes": 15, "at": self.chance.choice(["here", "rack"])},
             "transfer": {"to": self.chance.choice(["rack", "dispenser", "diffractometer/1"])},
-            "measure": {"program": "quick"},
+            "measure": {"program": "10-100_2-minutes"},
             "analyse": {},
         }.get(action, {})
 
@@ -344,7 +344,7 @@ steps:
     needs: [weigh]
     with: {temperature_c: $temperature_c, dwell_h: $dwell_h, ramp_c_per_min: 5}
     deadline_min: 600
-  - {id: look, action: measure, needs: [fire], deadline_min: 60, with: {program: quick}}
+  - {id: look, action: measure, needs: [fire], deadline_min: 60, with: {program: 10-100_2-minutes}}
   - id: judge
     action: analyse
     needs: [look]
@@ -380,7 +380,7 @@ steps:
         ("action: store", "action: wait, with: {minutes: 5}", "keep", ["ends by itself"]),
         ("needs: [weigh]", "needs: []", "fire", ["empty crucible", "dispense"]),
         (
-            "action: measure, needs: [fire], deadline_min: 60, with: {program: quick}",
+            "action: measure, needs: [fire], deadline_min: 60, with: {program: 10-100_2-minutes}",
             "action: grind, needs: [fire], deadline_min: 60, with: {minutes: 5}",
             "judge",
             ["analyses before it measures"],

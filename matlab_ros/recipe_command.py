@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from matlab_ros.lab.recipe_limits import limits_without_campaign
-from matlab_ros.model.errors import ConfigError, RecipeError
+from matlab_ros.lab.recipe_limits import check_in_lab
+from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.expressions import Kind
 from matlab_ros.model.lab_config import LabConfig, load_lab
 from matlab_ros.model.recipe import Recipe, load_recipe
-from matlab_ros.model.yaml_file import read_text
-from matlab_ros.model.yaml_lines import line_at, lines_of
 from matlab_ros.share import config_file
 
 
@@ -32,26 +30,6 @@ def _check(options: argparse.Namespace) -> int:
         check_in_lab(recipe, options.file, _lab(options.lab))
     print("\n".join(description(recipe)))
     return 0
-
-
-def check_in_lab(recipe: Recipe, file: Path, lab: LabConfig) -> None:
-    """See that a lab can carry out a recipe, whatever a campaign makes of its parameters.
-
-    Raises:
-        RecipeError: it cannot; the step is named.
-    """
-    problem = limits_without_campaign(recipe, lab)
-    if problem is None:
-        return
-    ids = [step.id for step in recipe.steps]
-    if problem.step not in ids:
-        raise RecipeError(file, "", problem.problem, problem.expected)
-    path: tuple[str | int, ...] = ("steps", ids.index(problem.step))
-    if problem.argument:
-        path = (*path, "with", problem.argument)
-    line = line_at(lines_of(read_text(file)), path)
-    key = ".".join(map(str, path))
-    raise RecipeError(file, key, problem.problem, problem.expected, problem.step, line)
 
 
 def _lab(given: str) -> LabConfig:

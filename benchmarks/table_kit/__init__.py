@@ -1,0 +1,1 @@
+"""Parts of the tests and benchmarks that run on a table lab."""
