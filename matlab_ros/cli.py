@@ -1,4 +1,4 @@
-"""The command line: ``matlab-ros demo | campaign | lab | recipe | analyse | report``.
+"""The command line, ``matlab-ros COMMAND``.
 
 Exit codes: 0 done, 1 it ran and did not end well, 2 bad input and nothing was started, 130
 interrupted.
@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in words if not word.startswith("-")), None)
+    options = _parser(command).parse_args(words)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -52,7 +54,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser; only the named command has its arguments, so that none waits for the others'
+    imports."""
     parser = argparse.ArgumentParser(
         prog="matlab-ros",
         description="A self-driving materials laboratory on ROS 2.",
@@ -61,49 +65,75 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"matlab-ros {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say more about what is done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (about, add_arguments) in _commands().items():
+        added = commands.add_parser(name, help=about)
+        if name == command:
+            add_arguments(added)
+    return parser
 
-    demo = commands.add_parser("demo", help="run the demo campaign in a virtual lab")
-    _virtual_options(demo)
-    demo.set_defaults(run=_demo)
 
-    campaign = commands.add_parser("campaign", help="run a campaign")
-    campaign.add_argument("file", type=Path, help="the campaign, a YAML file")
-    campaign.add_argument(
+def _commands() -> dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]:
+    """What each command does, and who adds its arguments."""
+    return {
+        "demo": ("run the demo campaign in a virtual lab", _demo_arguments),
+        "campaign": ("run a campaign", _campaign_arguments),
+        "lab": (
+            "look at a running lab, decide about faults, pause, cancel, stop, correct",
+            _lab_arguments,
+        ),
+        "analyse": ("phases and fractions of measured patterns", _analyse_arguments),
+        "structures": (
+            "folders of CIFs that belong to every analysis: add, search, check",
+            _structures_arguments,
+        ),
+        "simulate": (
+            "a test pattern of known structures, as a file and a picture",
+            _simulate_arguments,
+        ),
+        "recipe": ("check a recipe before anything runs", _recipe_arguments),
+        "doctor": (
+            "look at a lab's ports, cables, disk, versions and calibrations",
+            _doctor_arguments,
+        ),
+        "emulate": ("run one emulated instrument alone", _emulate_arguments),
+        "report": ("write the report of a campaign again", _report_arguments),
+        "metrics": ("what self-driving labs are judged by", _metrics_arguments),
+    }
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    _virtual_options(parser)
+    parser.set_defaults(run=_demo)
+
+
+def _campaign_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="the campaign, a YAML file")
+    parser.add_argument(
         "--world",
         choices=("virtual", "recorded"),
         default="virtual",
         help="virtual: all processes against emulated instruments (default); recorded: the engine "
         "and the planner on a table of real experiments, in this process",
     )
-    campaign.add_argument(
+    parser.add_argument(
         "--data", type=Path, help="folder with the recorded experiments, with --world recorded"
     )
-    _virtual_options(campaign)
-    campaign.set_defaults(run=_campaign)
+    _virtual_options(parser)
+    parser.set_defaults(run=_campaign)
 
-    lab = commands.add_parser(
-        "lab", help="look at a running lab, decide about faults, pause, cancel, stop, correct"
-    )
-    _lab_arguments(lab)
 
-    analyse = commands.add_parser("analyse", help="phases and fractions of a measured pattern")
-    _analyse_arguments(analyse)
+def _report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="the campaign's folder, such as results/demo")
+    parser.set_defaults(run=_report)
 
-    recipe = commands.add_parser("recipe", help="check a recipe before anything runs")
-    _recipe_arguments(recipe)
 
-    report = commands.add_parser("report", help="write the report of a campaign again")
-    report.add_argument("folder", type=Path, help="the campaign's folder, such as results/demo")
-    report.set_defaults(run=_report)
-
-    metrics = commands.add_parser("metrics", help="what self-driving labs are judged by")
-    metrics.add_argument(
+def _metrics_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "source", help="a campaign's folder, a journal's file, or a journal's URL (postgresql://…)"
     )
-    metrics.add_argument("--campaign", help="its name; default: the last one of the journal")
-    metrics.add_argument("--json", action="store_true", help="for programs")
-    metrics.set_defaults(run=_metrics)
-    return parser
+    parser.add_argument("--campaign", help="its name; default: the last one of the journal")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=_metrics)
 
 
 def _virtual_options(parser: argparse.ArgumentParser) -> None:
@@ -138,17 +168,42 @@ def _lab_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    from matlab_ros.lab import recipe_command
+    from matlab_ros import recipe_command
 
     recipe_command.add_arguments(parser)
 
 
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    from matlab_ros import doctor_command
+
+    doctor_command.add_arguments(parser)
+
+
+def _emulate_arguments(parser: argparse.ArgumentParser) -> None:
+    from matlab_ros.virtual import emulate_command
+
+    emulate_command.add_arguments(parser)
+
+
 def _analyse_arguments(parser: argparse.ArgumentParser) -> None:
-    # The analysis loads compiled code; the other commands need not wait for it.
     from matlab_ros.xrd import cli as xrd
 
     xrd.add_arguments(parser)
     parser.set_defaults(run=xrd.run)
+
+
+def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
+    from matlab_ros.xrd import simulate_command
+
+    simulate_command.add_arguments(parser)
+    parser.set_defaults(run=simulate_command.run)
+
+
+def _structures_arguments(parser: argparse.ArgumentParser) -> None:
+    from matlab_ros.xrd import structures_command
+
+    structures_command.add_arguments(parser)
+    parser.set_defaults(run=structures_command.run)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Is each instrument where the lab's configuration says: port, rights, who holds it, who answers?"""
+"""Is each instrument where the lab's file says: is it there, who may use it, who answers?"""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from matlab_ros.model.faults import DeviceError
 from matlab_ros.model.lab_config import DeviceConfig, DeviceKind, LabConfig
 
 REPLY_S = 1.0
+_TRIES = 2
+"""What was said in a wrong language may still stand in front of the first question."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,15 @@ def holders_of(path: Path) -> list[str]:
     return found
 
 
+def _is_there(instrument: ConfiguredWire, path: Path, deadline_s: float) -> bool:
+    """Whether an instrument answers at another one's cable."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(DeviceError, ConfigError):
+            instrument.answers(str(path), deadline_s)
+            return True
+    return False
+
+
 def _by_asking(
     wire: ConfiguredWire, wires: Sequence[ConfiguredWire], deadline_s: float
 ) -> WireFinding:
@@ -190,9 +201,7 @@ def _by_asking(
         for other in wires:
             if other.path is None or other.driver_name == wire.driver_name:
                 continue
-            with contextlib.suppress(DeviceError, ConfigError):
-                # The other's language, at this one's cable.
-                other.answers(str(wire.path), deadline_s)
+            if _is_there(other, wire.path, deadline_s):
                 return WireFinding(
                     wire,
                     f"at {wire.path} {other.driver_name} answers; expected {wire.driver_name}",

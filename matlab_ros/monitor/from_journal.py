@@ -32,6 +32,7 @@ from matlab_ros.model.lab_words import ExperimentState, Resolution
 from matlab_ros.monitor.record import (
     AnalysisRecord,
     AttemptRecord,
+    BalanceRecord,
     CampaignRecord,
     DoseRecord,
     ExperimentRecord,
@@ -86,6 +87,8 @@ class _Reader:
         self._wall_last = started.wall_time
         self._last_ns = started.ros_time_ns
         self._experiments: dict[str, _Experiment] = {}
+        self._guests: dict[str, str] = {}
+        """Recipes of what ran beside the campaign."""
         self._attempts: dict[str, _Attempt] = {}
         self._faults: dict[str, FaultRecord] = {}
         self._gone: dict[str, str] = {}
@@ -95,6 +98,11 @@ class _Reader:
         """Take the next entry."""
         self._last_ns, self._wall_last = entry.ros_time_ns, entry.wall_time
         event, now_s = entry.event, self._seconds(entry.ros_time_ns)
+        named = getattr(event, "experiment_id", "")
+        if isinstance(event, ev.ExperimentSubmitted) and event.plan is not None:
+            self._guests[named] = event.plan.recipe.name
+            return
+        run = self._experiments.get(named)
         if isinstance(event, ev.SuggestionsReceived):
             self._software = event.software or self._software
             for suggestion in event.suggestions:
@@ -102,26 +110,22 @@ class _Reader:
         elif isinstance(event, ev.ExperimentSubmitted):
             suggestion = Suggestion(event.experiment_id, event.settings, method="by hand")
             self._experiments[event.experiment_id] = _Experiment(suggestion)
-        elif isinstance(event, ev.ExperimentStarted):
-            run = self._experiments[event.experiment_id]
+        elif isinstance(event, ev.ExperimentStarted) and run is not None:
             run.state, run.began_s = ExperimentState.RUNNING, now_s
         elif isinstance(event, ev.AttemptIntended):
             self._attempts[event.attempt_id] = _Attempt(event, now_s)
         elif isinstance(event, ev.AttemptEnded):
             self._end_attempt(event, now_s)
-        elif isinstance(event, ev.ObservationMade):
-            run = self._experiments[event.experiment_id]
+        elif isinstance(event, ev.ObservationMade) and run is not None:
             run.objective, run.sigma = event.observation.objective, event.observation.sigma
             run.carried_out = _values(event.observation.settings)
-        elif isinstance(event, ev.LoopRepeated):
-            self._experiments[event.experiment_id].rounds.append(RoundRecord())
-        elif isinstance(event, ev.ExperimentAborted):
-            self._experiments[event.experiment_id].message = event.message
-        elif isinstance(event, ev.ExperimentEnded):
-            run = self._experiments[event.experiment_id]
+        elif isinstance(event, ev.LoopRepeated) and run is not None:
+            run.rounds.append(RoundRecord())
+        elif isinstance(event, ev.ExperimentAborted) and run is not None:
+            run.message = event.message
+        elif isinstance(event, ev.ExperimentEnded) and run is not None:
             run.state, run.ended_s = event.state, now_s
         elif isinstance(event, (ev.FaultRaised, ev.DeadlineMissed, ev.DeviceGone)):
-            named = event.experiment_id if isinstance(event, ev.FaultRaised) else ""
             self._faults[event.fault_id] = FaultRecord(
                 now_s,
                 event.device,
@@ -154,7 +158,10 @@ class _Reader:
 
     def _end_attempt(self, event: ev.AttemptEnded, now_s: float) -> None:
         report = event.outcome.report
-        attempt = self._attempts[event.attempt_id]
+        attempt = self._attempts.get(event.attempt_id)
+        if attempt is None:
+            # A guest's, begun before the campaign was.
+            return
         attempt.began_s = max(attempt.began_s, self._seconds(report.began_ns))
         attempt.ended_s = max(attempt.began_s, self._seconds(report.ended_ns) or now_s)
         if not report.succeeded:
@@ -177,6 +184,7 @@ class _Reader:
                     item.measured_mg,
                     item.uncertainty_mg,
                     item.within_tolerance,
+                    None if item.calibration is None else item.calibration.valid,
                 )
                 for item in outcome.doses
             )
@@ -229,8 +237,14 @@ class _Reader:
                 "lab": config.lab,
                 "planner": config.planner.method,
                 "elements": ", ".join(plan.elements),
+                **self._beside(),
             },
         )
+
+    def _beside(self) -> dict[str, str]:
+        """What ran beside the campaign, where something did."""
+        names = ", ".join(f"{name} ({recipe})" for name, recipe in self._guests.items())
+        return {"beside the campaign": names} if names else {}
 
     def _seconds(self, nanoseconds: int) -> float:
         return max(0, nanoseconds - self._start_ns) * 1e-9
@@ -293,7 +307,7 @@ def _experiment(name: str, run: _Experiment) -> ExperimentRecord:
 def _analysis(outcome: AnalyseOutcome) -> AnalysisRecord:
     return AnalysisRecord(
         phases=tuple(
-            PhaseRecord(item.phase, item.formula, item.weight_fraction, item.sigma)
+            PhaseRecord(item.phase, item.formula, item.weight_fraction, item.sigma, item.cell_shift)
             for item in outcome.phases
         ),
         verdict=outcome.verdict,
@@ -301,6 +315,12 @@ def _analysis(outcome: AnalyseOutcome) -> AnalysisRecord:
         rwp_percent=outcome.quality.rwp_percent,
         rexp_percent=outcome.quality.rexp_percent,
         unexplained_fraction=outcome.quality.unexplained_fraction,
+        goodness_of_fit=outcome.quality.goodness_of_fit,
+        possible=tuple(item.phase for item in outcome.possible),
+        balance=tuple(
+            BalanceRecord(item.element, item.dispensed, item.found, item.holds)
+            for item in outcome.balance
+        ),
     )
 
 
@@ -317,6 +337,7 @@ def _heating(goal: HeatGoal, outcome: HeatOutcome) -> HeatingRecord:
         elapsed_s=() if trace is None else trace.elapsed_s,
         measured_c=() if trace is None else trace.measured_c,
         setpoint_c=() if trace is None else trace.setpoint_c,
+        calibrated=None if outcome.calibration is None else outcome.calibration.valid,
     )
 
 

@@ -42,6 +42,8 @@ class DoseRecord:
     measured_mg: float | None
     uncertainty_mg: float | None = None
     within_tolerance: bool = True
+    calibrated: bool | None = None
+    """By a balance with a valid calibration; None where nobody said."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class HeatingRecord:
     elapsed_s: tuple[float, ...] = ()
     measured_c: tuple[float | None, ...] = ()
     setpoint_c: tuple[float | None, ...] = ()
+    calibrated: bool | None = None
+    """By a thermocouple with a valid calibration; None where nobody said."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,17 @@ class PhaseRecord:
     formula: str
     weight_fraction: float
     sigma: float | None = None
+    cell_shift: float | None = None
+
+
+@dataclass(frozen=True)
+class BalanceRecord:
+    """One element's share of the atoms that stay: weighed in, and found in the phases."""
+
+    element: str
+    dispensed: float
+    found: float
+    holds: bool
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,9 @@ class AnalysisRecord:
         rwp_percent: weighted profile residual.
         rexp_percent: what counting noise alone would give.
         unexplained_fraction: share of the peaks' intensity that no phase explains.
+        goodness_of_fit: the first over the second of these.
+        possible: second tier: structures that explain something, and too little to be identified.
+        balance: elements found against those weighed in.
     """
 
     phases: tuple[PhaseRecord, ...]
@@ -113,6 +131,9 @@ class AnalysisRecord:
     rwp_percent: float | None = None
     rexp_percent: float | None = None
     unexplained_fraction: float | None = None
+    goodness_of_fit: float | None = None
+    possible: tuple[str, ...] = ()
+    balance: tuple[BalanceRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -344,7 +344,8 @@ def _detail(item: ExperimentRecord, data: CampaignRecord) -> str:
     if item.pattern is not None:
         right.append('<h3>Diffraction pattern</h3><div class="plot pattern-plot"></div>')
     if item.heating is not None and item.heating.elapsed_s:
-        right.append('<h3>Temperature</h3><div class="plot trace-plot"></div>')
+        mark = _uncalibrated(item.heating.calibrated)
+        right.append(f'<h3>Temperature{mark}</h3><div class="plot trace-plot"></div>')
     if not right:
         right.append('<p class="soft">No pattern and no temperatures were recorded.</p>')
     return (
@@ -357,7 +358,8 @@ def _phases_table(analysis: AnalysisRecord, target: str) -> str:
     rows = "".join(
         f"<tr><td>{_bold(_text(phase.phase), phase.phase == target)}"
         f'<br><span class="measured small">{_formula(phase.formula)}</span></td>'
-        f'<td class="n">{wording.percent(phase.weight_fraction, phase.sigma)}</td></tr>'
+        f'<td class="n">{wording.percent(phase.weight_fraction, phase.sigma)}'
+        f"{_cell_shift(phase.cell_shift)}</td></tr>"
         for phase in analysis.phases
     )
     quality = [
@@ -368,6 +370,16 @@ def _phases_table(analysis: AnalysisRecord, target: str) -> str:
     known = ", ".join(
         f"{name} {value * factor:.1f} %" for name, value, factor in quality if value is not None
     )
+    if analysis.goodness_of_fit is not None:
+        known += f", goodness of fit {analysis.goodness_of_fit:.2f}"
+    if analysis.possible:
+        known += f"; possible, but not needed: {_text(', '.join(analysis.possible))}"
+    if analysis.balance:
+        shares = ", ".join(
+            f"{_text(item.element)} {100 * item.found:.0f} / {100 * item.dispensed:.0f}"
+            for item in analysis.balance
+        )
+        known += f"<br>atoms found / weighed in (%): {shares}"
     words, kind = _VERDICTS[analysis.verdict]
     remarks = "".join(f"<p class='small'>{_text(remark)}</p>" for remark in analysis.remarks)
     return (
@@ -375,6 +387,13 @@ def _phases_table(analysis: AnalysisRecord, target: str) -> str:
         f"<table><tbody>{rows or '<tr><td>none found</td></tr>'}</tbody></table>"
         f"<p class='soft small'>{known}</p>{remarks}"
     )
+
+
+def _cell_shift(shift: float | None) -> str:
+    """A phase's cell against the library's, below its fraction."""
+    if shift is None:
+        return ""
+    return f'<br><span class="measured small">cell {100 * shift:+.2f} %</span>'
 
 
 def _rounds_table(rounds: Iterable[RoundRecord]) -> str:
@@ -397,6 +416,11 @@ def _rounds_table(rounds: Iterable[RoundRecord]) -> str:
     )
 
 
+def _uncalibrated(calibrated: bool | None) -> str:
+    """The mark of a reading of an instrument without a valid calibration."""
+    return ' <span class="off">no valid calibration</span>' if calibrated is False else ""
+
+
 def _doses_table(doses: Iterable[DoseRecord]) -> str:
     rows = []
     for dose in doses:
@@ -408,6 +432,7 @@ def _doses_table(doses: Iterable[DoseRecord]) -> str:
         measured = wording.fixed(dose.measured_mg, 2)
         if not dose.within_tolerance:
             measured = f'<span class="off">{measured}</span>'
+        uncertainty += _uncalibrated(dose.calibrated)
         rows.append(
             f'<tr><td>{_formula(dose.substance)}</td><td class="n">{dose.requested_mg:.2f}</td>'
             f'<td class="n">{measured}{uncertainty}</td></tr>'

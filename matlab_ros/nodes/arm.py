@@ -9,6 +9,7 @@ from typing import Any
 
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
+from matlab_ros.nodes.reaching_in import FurnaceEntry
 from matlab_ros.nodes.robot_clients import RobotClients
 from matlab_ros.robot.mobile_arm import MOBILE_ARM
 from matlab_ros.robot.plan import (
@@ -25,7 +26,7 @@ from matlab_ros.robot.plan import (
     Whereabouts,
 )
 from matlab_ros.robot.scene import UnknownPosition
-from matlab_ros.robot.transfer import plan_retreat, plan_transfer
+from matlab_ros.robot.transfer import is_tucked, plan_retreat, plan_transfer
 from matlab_ros_interfaces.action import TransferSample
 from matlab_ros_interfaces.msg import SampleOutcome
 
@@ -37,11 +38,15 @@ class ArmNode(DeviceNode):
     the source, at the target, in the gripper (position ``<device>/gripper``, which a later
     transfer may name as its source), or nobody knows. An attempt that an earlier process of this
     node left halfway is gone on with, from what that process wrote down and what the gripper says.
+
+    Before it reaches into a furnace it asks the furnace's node, and waits outside while that says
+    no: parameter ``furnace_patience_s`` (ROS time).
     """
 
     def __init__(self) -> None:
         super().__init__("arm")
         self._robot = RobotClients(self)
+        self._entry = FurnaceEntry(self, self.parameter("furnace_patience_s", 1800.0))
         self._moving = threading.Lock()
         self.offer(
             TransferSample,
@@ -53,6 +58,9 @@ class ArmNode(DeviceNode):
     def connect(self) -> None:
         """See that the robot's controllers are there."""
         self._robot.check()
+        if is_tucked(self._robot.state()):
+            # A furnace that does not answer must not keep the arm from being brought up.
+            self._entry.outside(at_once=False)
 
     def make_safe(self) -> None:
         """Stop every movement."""
@@ -72,7 +80,7 @@ class ArmNode(DeviceNode):
                 Fault.of(FaultCode.DEVICE_BUSY, f"{self.device.name} is busy with another transfer")
             )
         try:
-            _Transfer(self, self._robot, attempt, goal, result).run()
+            _Transfer(self, self._robot, self._entry, attempt, goal, result).run()
         finally:
             self._moving.release()
 
@@ -81,9 +89,15 @@ class _Transfer:
     """One transfer under way: knows at every moment where the container is."""
 
     def __init__(
-        self, node: ArmNode, robot: RobotClients, attempt: Attempt, goal: Any, result: Any
+        self,
+        node: ArmNode,
+        robot: RobotClients,
+        entry: FurnaceEntry,
+        attempt: Attempt,
+        goal: Any,
+        result: Any,
     ) -> None:
-        self._node, self._robot = node, robot
+        self._node, self._robot, self._entry = node, robot, entry
         self._attempt, self._goal, self._result = attempt, goal, result
         self._gripper = f"{node.device.name}/{GRIPPER_POSITION}"
 
@@ -106,6 +120,7 @@ class _Transfer:
             except DeviceError as error:
                 self._found(stage, error.fault.code)
                 raise
+        self._entry.outside()
         self._at(self._goal.target, SampleOutcome.DONE)
 
     def _plan(self) -> TransferPlan:
@@ -164,6 +179,11 @@ class _Transfer:
 
     def _do(self, plan: TransferPlan, index: int) -> None:
         stage = plan.stages[index]
+        if isinstance(stage.action, Drive):
+            # The base moves with the arm tucked only.
+            self._entry.outside()
+        elif stage.station:
+            self._entry.enter(self._attempt, stage.station)
         self._attempt.remember(stage.container.value)
         if isinstance(stage.action, Drive):
             self._robot.drive(self._attempt, stage.action)

@@ -104,6 +104,8 @@ class CampaignView:
         if self._first_ns is None and state.campaign:
             self._first_ns, self._first_at = to_ns(state.header.stamp), time.monotonic()
         for experiment in state.experiments:
+            if experiment.campaign != self._plan.name:
+                continue
             self._settings[experiment.experiment_id] = settings_from(experiment.settings)
             if not math.isnan(experiment.objective):
                 self._objectives[experiment.experiment_id] = experiment.objective

@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from matlab_ros.instruments.aeris import Aeris
-from matlab_ros.instruments.transport import TcpTransport
+from matlab_ros.instruments.registry import recorded
+from matlab_ros.instruments.transport import TcpTransport, Transport
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.model.lab_words import Confirm
+from matlab_ros.nodes.analysis_messages import scan_program_from
+from matlab_ros.nodes.analysis_results import describe
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros.nodes.raw_files import keep, path_of
 from matlab_ros.xrd.analyse import Analysis
@@ -25,9 +29,7 @@ from matlab_ros.xrd.analyst import (
     PatternUnreadable,
     Question,
 )
-from matlab_ros.xrd.verdict import verdict
 from matlab_ros_interfaces.action import AnalysePattern, MeasureXrd
-from matlab_ros_interfaces.msg import FitQuality, PhaseFraction
 
 XRDML = "application/vnd.panalytical.xrdml+xml"
 STARTED = "measurement started"
@@ -48,7 +50,8 @@ class CharacterisationNode(DeviceNode):
 
     Parameters: ``aeris_address`` (host:port), ``share_dir`` (where the diffractometer writes its
     results), ``data_dir`` (where raw files are kept), ``structures_dir`` (CIF files),
-    ``poll_period_s`` (ROS time between looks), ``analysis_time_s`` (ROS time after which an
+    ``poll_period_s`` (ROS time between looks), ``reply_patience_s`` (steady seconds for one answer
+    of the diffractometer), ``analysis_time_s`` (ROS time after which an
     analysis is told, and not before; 0: as soon as it is done). With simulated time, an analysis
     that takes none of it would hold up everybody else's; one that takes a fixed share of it goes on
     beside their work, and history does not depend on the computer's speed.
@@ -56,7 +59,8 @@ class CharacterisationNode(DeviceNode):
 
     def __init__(self) -> None:
         super().__init__("characterisation")
-        address: str = self.parameter("aeris_address", "127.0.0.1:702")
+        address: str = self.parameter("aeris_address", "")
+        address = address or self.device.ports.get("diffractometer", "127.0.0.1:702")
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
             raise ConfigError("parameters", "aeris_address", f"is {address!r}", "host:port")
@@ -67,6 +71,8 @@ class CharacterisationNode(DeviceNode):
         self._analyses = ThreadPoolExecutor(1, "analyses")
         self._analysis_s: float = self.parameter("analysis_time_s", 0.0)
         self._poll_s: float = self.parameter("poll_period_s", 5.0)
+        self._reply_s: float = self.parameter("reply_patience_s", 2.0)
+        self._record: str = self.parameter("record", "") or self.device.record or ""
         self._aeris: Aeris | None = None
         self.offer(
             MeasureXrd,
@@ -75,12 +81,19 @@ class CharacterisationNode(DeviceNode):
             lambda goal: [(goal.sample_id, goal.position)],
         )
         self.offer(
-            AnalysePattern, "~/analyse_pattern", self._analyse, lambda goal: [(goal.sample_id, "")]
+            AnalysePattern,
+            "~/analyse_pattern",
+            self._analyse,
+            lambda goal: [(goal.sample_id, "")],
+            at_once=self.device.analyses_at_once,
         )
 
     def connect(self) -> None:
         """See that the diffractometer answers."""
-        aeris = Aeris(TcpTransport(self._host, self._port), self._share)
+        transport: Transport = TcpTransport(self._host, self._port, connect_timeout_s=self._reply_s)
+        if self._record:
+            transport = recorded(transport, self._record, title="aeris")
+        aeris = Aeris(transport, self._share, deadline_s=self._reply_s)
         aeris.is_ready()
         self._aeris = aeris
         self._analyst.start()
@@ -212,13 +225,26 @@ class CharacterisationNode(DeviceNode):
         attempt.step("finding phases")
         result.target_fraction = result.target_sigma = math.nan
         question = Question(
-            path_of(goal.pattern), tuple(goal.elements), tuple(goal.phases), goal.target_phase
+            pattern=path_of(goal.pattern),
+            elements=tuple(goal.elements),
+            phases=tuple(goal.phases),
+            target=goal.target_phase,
+            scan=scan_program_from(goal.scan),
+            earlier=tuple(path_of(each) for each in goal.earlier),
+            earlier_scans=tuple(filter(None, map(scan_program_from, goal.earlier_scans))),
+            dispensed_mmol={
+                each.element: (each.amount_mmol, each.sigma_mmol) for each in goal.dispensed
+            },
+            confirm=Confirm(goal.confirm),
+            success_fraction=goal.success_fraction,
+            programs=tuple(filter(None, map(scan_program_from, goal.programs))),
+            budget_s=goal.budget_s,
         )
         asked = self._analyses.submit(self._analyst.ask, question)
         if self._analysis_s > 0:
             attempt.wait(self._analysis_s)
         answer = self._answer(asked)
-        describe(answer.analysis, set(answer.target), result)
+        describe(answer.analysis, answer.target, result)
         result.fit = keep(_curves(answer.analysis), self._data, ".fit.csv", "text/csv")
 
     def _answer(self, asked: Future[Answer]) -> Answer:
@@ -247,42 +273,6 @@ class CharacterisationNode(DeviceNode):
 def name_of(attempt_id: str) -> str:
     """The one word by which the diffractometer knows an attempt's sample; never used twice."""
     return re.sub(r"[^A-Za-z0-9_.+-]", "-", attempt_id)[-64:]
-
-
-def describe(analysis: Analysis, target: set[str], result: AnalysePattern.Result) -> None:
-    """Fill the result's fields from an analysis.
-
-    Args:
-        analysis: of a pattern.
-        target: names of the phase whose weight fraction is the yield.
-        result: to be filled.
-    """
-    result.phases = [
-        PhaseFraction(
-            phase=phase.structure.name,
-            formula=phase.structure.formula,
-            weight_fraction=phase.weight_fraction,
-            sigma=phase.sigma,
-        )
-        for phase in analysis.phases
-    ]
-    found = [item for item in result.phases if item.phase in target]
-    result.target_fraction = math.fsum(item.weight_fraction for item in found)
-    # Not found means below what a search can see, not exactly none.
-    result.target_sigma = found[0].sigma if found else 0.02
-    fit = analysis.fit
-    stray = analysis.unexplained
-    result.quality = FitQuality(
-        rwp_percent=100 * fit.rwp,
-        rexp_percent=100 * fit.rexp,
-        goodness_of_fit=fit.gof,
-        unexplained_fraction=stray.share_of_intensity,
-        unexplained_peaks_deg=[peak.two_theta_deg for peak in stray.peaks],
-        bounds_hit=list(fit.bounds_hit),
-    )
-    judged = verdict(analysis)
-    result.verdict = int(judged.kind)
-    result.remarks = list(dict.fromkeys((*judged.reasons, *analysis.notes)))
 
 
 def _curves(analysis: Analysis) -> bytes:

@@ -17,6 +17,7 @@ from matlab_ros.lab.goals import (
     AnalyseGoal,
     AnalyseOutcome,
     AttemptReport,
+    CalibrationMark,
     DispenseGoal,
     DispenseOutcome,
     DoseReading,
@@ -45,6 +46,7 @@ from matlab_ros.model.campaign_config import (
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.lab_words import ObservationKind, SampleFate, Verdict
 from matlab_ros.model.yaml_file import parse
+from matlab_ros.nodes.analysis_messages import findings_from, scan_program_to
 from matlab_ros.nodes.ros_time import to_msg, to_ns
 from matlab_ros_interfaces import action, msg
 
@@ -345,7 +347,13 @@ def goal_to(goal: Goal) -> Any:
         )
     if isinstance(goal, MeasureGoal):
         return action.MeasureXrd.Goal(
-            **common, sample_id=goal.sample_id, position=goal.position, program=goal.program
+            **common,
+            sample_id=goal.sample_id,
+            position=goal.position,
+            program=goal.program,
+            first_deg=0.0 if goal.scan is None else goal.scan.first_deg,
+            last_deg=0.0 if goal.scan is None else goal.scan.last_deg,
+            duration_s=0.0 if goal.scan is None else goal.scan.duration_s,
         )
     return action.AnalysePattern.Goal(
         **common,
@@ -354,6 +362,19 @@ def goal_to(goal: Goal) -> Any:
         elements=list(goal.elements),
         phases=list(goal.phases),
         target_phase=goal.target_phase,
+        scan=scan_program_to(goal.scan),
+        earlier=[raw_file_to(each) for each in goal.earlier],
+        earlier_scans=[scan_program_to(each) for each in goal.earlier_scans],
+        dispensed=[
+            msg.ElementAmount(
+                element=each.element, amount_mmol=each.amount_mmol, sigma_mmol=each.sigma_mmol
+            )
+            for each in goal.dispensed
+        ],
+        confirm=int(goal.confirm),
+        success_fraction=goal.success_fraction,
+        programs=[scan_program_to(each) for each in goal.programs],
+        budget_s=goal.budget_s,
     )
 
 
@@ -410,14 +431,21 @@ def outcome_from(goal: Goal, result: Any) -> Outcome:
             trace,
             known(result.max_measured_c) if is_measured else None,
             known(result.dwell_min) if is_measured else None,
+            calibration_from(result.calibration) if is_measured else None,
         )
     if isinstance(goal, MeasureGoal):
-        return MeasureOutcome(report, raw_file_from(result.pattern))
+        return MeasureOutcome(report, raw_file_from(result.pattern), goal.program)
     has_fraction = report.succeeded
     return AnalyseOutcome(
         report,
         phases=tuple(
-            PhaseFraction(item.phase, item.formula, item.weight_fraction, known(item.sigma))
+            PhaseFraction(
+                item.phase,
+                item.formula,
+                item.weight_fraction,
+                known(item.sigma),
+                known(item.cell_shift),
+            )
             for item in result.phases
         ),
         target_fraction=known(result.target_fraction) if has_fraction else None,
@@ -426,6 +454,7 @@ def outcome_from(goal: Goal, result: Any) -> Outcome:
         verdict=Verdict(result.verdict),
         remarks=tuple(result.remarks),
         fit=raw_file_from(result.fit),
+        **findings_from(result),
     )
 
 
@@ -438,6 +467,31 @@ def dose_reading_from(message: Any) -> DoseReading:
         uncertainty_mg=known(message.uncertainty_mg),
         within_tolerance=message.within_tolerance,
         stamp_ns=to_ns(message.stamp),
+        calibration=calibration_from(message.calibration),
+    )
+
+
+def calibration_from(message: Any) -> CalibrationMark:
+    """The calibration that was applied to a reading."""
+    return CalibrationMark(
+        certificate_id=message.certificate_id,
+        calibrated_ns=to_ns(message.calibrated),
+        valid_until_ns=to_ns(message.valid_until),
+        offset=message.offset,
+        factor=message.factor,
+        valid=message.valid,
+    )
+
+
+def calibration_to(mark: CalibrationMark) -> Any:
+    """The message that `calibration_from` reads."""
+    return msg.Calibration(
+        certificate_id=mark.certificate_id,
+        calibrated=to_msg(mark.calibrated_ns),
+        valid_until=to_msg(mark.valid_until_ns),
+        offset=mark.offset,
+        factor=mark.factor,
+        valid=mark.valid,
     )
 
 
@@ -450,6 +504,7 @@ def dose_reading_to(reading: DoseReading) -> Any:
         uncertainty_mg=nan(reading.uncertainty_mg),
         within_tolerance=reading.within_tolerance,
         stamp=to_msg(reading.stamp_ns),
+        calibration=calibration_to(reading.calibration or CalibrationMark()),
     )
 
 
@@ -460,6 +515,7 @@ def phase_fraction_to(found: PhaseFraction) -> Any:
         formula=found.formula,
         weight_fraction=found.weight_fraction,
         sigma=nan(found.sigma),
+        cell_shift=nan(found.cell_shift),
     )
 
 
@@ -471,7 +527,9 @@ def quality_to(quality: FitQuality) -> Any:
         goodness_of_fit=nan(quality.goodness_of_fit),
         unexplained_fraction=nan(quality.unexplained_fraction),
         unexplained_peaks_deg=list(quality.unexplained_peaks_deg),
+        unexplained_peak_shares=list(quality.unexplained_peak_shares),
         bounds_hit=list(quality.bounds_hit),
+        converged=bool(quality.converged),
     )
 
 
@@ -493,5 +551,7 @@ def _quality_from(message: Any) -> FitQuality:
         goodness_of_fit=known(message.goodness_of_fit),
         unexplained_fraction=known(message.unexplained_fraction),
         unexplained_peaks_deg=tuple(float(value) for value in message.unexplained_peaks_deg),
+        unexplained_peak_shares=tuple(float(value) for value in message.unexplained_peak_shares),
         bounds_hit=tuple(message.bounds_hit),
+        converged=bool(message.converged),
     )

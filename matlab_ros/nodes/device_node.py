@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.model.lab_config import DeviceConfig, LabConfig, load_lab
 from matlab_ros.nodes.attempt_memory import AttemptMemory, Known, MemoryLost
 from matlab_ros.nodes.ros_time import RosTime, to_msg, to_ns
-from matlab_ros_interfaces.msg import ActiveAttempt, AttemptReport, DeviceState, SampleOutcome
+from matlab_ros_interfaces.msg import (
+    ActiveAttempt,
+    AttemptReport,
+    Calibration,
+    DeviceState,
+    SampleOutcome,
+)
 from matlab_ros_interfaces.srv import EmergencyStop
 
 HEARTBEAT_S = 1.0
@@ -159,6 +166,20 @@ class Attempt:
         """
         self._wait(self._node.time.tick_after(when_ns), lambda: False, (), cancelable)
 
+    def await_own_moment(self) -> None:
+        """Wait until the present is a moment of this device alone; nothing ends it before.
+
+        What another server said may have come before the /clock message of its moment: then the
+        next tick after what this node takes for the present lies behind that moment, and the
+        present is nobody's.
+        """
+        time = self._node.time
+        while True:
+            when_ns = time.tick_after(time.now_ns())
+            self._wait(when_ns, lambda: False, (), False)
+            if not time.is_simulated or time.now_ns() <= when_ns:
+                return
+
     def wait_for(
         self, done: Callable[[], bool], goals: Sequence[UUID], until_ns: int, what: str
     ) -> None:
@@ -234,13 +255,16 @@ class DeviceNode(LifecycleNode):
         name = self.parameter("device", "") or self.get_name()
         self.device: DeviceConfig = self.lab.device(name)
         self.time = RosTime(self)
-        self.memory = AttemptMemory(self._state_dir() / f"{name}.attempts.sqlite")
+        self.state_dir = self._state_dir()
+        self.memory = AttemptMemory(self.state_dir / f"{name}.attempts.sqlite")
         self._under_way: dict[str, Attempt] = {}
         self._device_lock = threading.RLock()
         self._state_sequence = 0
         self._lifecycle_id = DeviceState.UNCONFIGURED
         self._fault: Fault | None = None
         self._estopped = False
+        self._unsafe = False
+        """An emergency stop was asked for and the instrument did not take it yet."""
         self._offered: list[ActionServer] = []
         self._work_group = ReentrantCallbackGroup()
         self._heart_group = MutuallyExclusiveCallbackGroup()
@@ -252,11 +276,13 @@ class DeviceNode(LifecycleNode):
             self._on_emergency_stop,
             callback_group=self._work_group,
         )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(HEARTBEAT_S, self._beat, callback_group=self._heart_group, clock=steady)
         self.create_timer(
             HEARTBEAT_S,
-            self._beat,
-            callback_group=self._heart_group,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
+            self._insist,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=steady,
         )
 
     # What a subclass says -----------------------------------------------------------------
@@ -278,6 +304,26 @@ class DeviceNode(LifecycleNode):
             DeviceError: the instrument did not take it.
         """
 
+    def corrected(self, reading: float) -> float:
+        """What the device's calibration makes of a reading; without one it stays as it is."""
+        calibration = self.device.calibration
+        return reading if calibration is None else calibration.corrected(reading)
+
+    def calibration(self) -> Calibration:
+        """The mark of a reading of this moment."""
+        found = self.device.calibration
+        if found is None:
+            return Calibration(factor=1.0)
+        today = datetime.fromtimestamp(self.time.now_ns() * 1e-9, timezone.utc).date()
+        return Calibration(
+            certificate_id=found.certificate_id,
+            calibrated=_midnight(found.calibrated),
+            valid_until=_midnight(found.valid_until + timedelta(days=1)),
+            offset=found.offset,
+            factor=found.factor,
+            valid=found.is_valid(today),
+        )
+
     def parameter(self, name: str, default: Any, description: str = "") -> Any:
         """Declare a parameter and give its value; see `declare`."""
         return declare(self, name, default, description)
@@ -288,6 +334,8 @@ class DeviceNode(LifecycleNode):
         name: str,
         run: RunAttempt,
         samples: Callable[[Any], Sequence[tuple[str, str]]],
+        *,
+        at_once: int = 1,
     ) -> None:
         """Offer an action of the lab.
 
@@ -296,12 +344,15 @@ class DeviceNode(LifecycleNode):
             name: of the action, relative to the node's namespace.
             run: does the work.
             samples: pairs (sample id, position) of a goal.
+            at_once: how many attempts of it may be under way together.
         """
         server = ActionServer(
             self,
             action_type,
             name,
-            execute_callback=lambda handle: self._execute(handle, action_type, run, samples),
+            execute_callback=lambda handle: self._execute(
+                handle, action_type, run, samples, at_once
+            ),
             goal_callback=lambda _goal: GoalResponse.ACCEPT,
             cancel_callback=self._on_cancel,
             callback_group=self._work_group,
@@ -321,6 +372,11 @@ class DeviceNode(LifecycleNode):
         except MemoryLost as error:
             self.get_logger().fatal(str(error))
             os._exit(EXIT_MEMORY_LOST)
+
+    @property
+    def estopped(self) -> bool:
+        """Whether an emergency stop is latched."""
+        return self._estopped
 
     @property
     def busy(self) -> bool:
@@ -452,14 +508,28 @@ class DeviceNode(LifecycleNode):
         self.get_logger().error(f"emergency stop: {request.reason} ({request.operator_name})")
         for attempt in under_way:
             attempt.cancel(emergency=True)
+        problem = self._try_to_make_safe()
+        response.success = problem is None
+        response.message = problem.message if problem is not None else ""
+        return response
+
+    def _insist(self) -> None:
+        """An instrument that did not take an emergency stop is told again while it is latched."""
+        if self._estopped and self._unsafe:
+            self._try_to_make_safe()
+
+    def _try_to_make_safe(self) -> Fault | None:
+        """Bring the instrument to its safe state; see `_insist` for where it does not take it."""
         try:
             self.make_safe()
         except DeviceError as error:
-            response.message = str(error)
+            self._unsafe = True
             self.fault(error.fault)
-            return response
-        response.success = True
-        return response
+            return error.fault
+        if self._unsafe:
+            self._unsafe = False
+            self.fault(None)
+        return None
 
     def _execute(
         self,
@@ -467,6 +537,7 @@ class DeviceNode(LifecycleNode):
         action_type: Any,
         run: RunAttempt,
         samples: Callable[[Any], Sequence[tuple[str, str]]],
+        at_once: int,
     ) -> Any:
         goal = handle.request
         self.time.observe(goal.issued)
@@ -480,9 +551,9 @@ class DeviceNode(LifecycleNode):
             attempt = self._under_way.get(goal.attempt_id)
             joined = attempt is not None
             if attempt is None:
-                other = self._other_attempt(action_type)
-                if other is not None:
-                    return self._refuse(handle, goal, result, samples, self._busy_with(other))
+                others = [x for x in self._under_way.values() if x.kind is action_type]
+                if len(others) >= at_once:
+                    return self._refuse(handle, goal, result, samples, self._busy_with(others[0]))
                 with self.remembering():
                     known = self.memory.begin(goal.attempt_id, digest, self.time.now_ns())
                 if known.known is Known.ENDED:
@@ -532,11 +603,6 @@ class DeviceNode(LifecycleNode):
         self._report(result, fault, untouched, now, now)
         return _conclude(handle, GoalStatus.STATUS_ABORTED, result)
 
-    def _other_attempt(self, action_type: Any) -> Attempt | None:
-        """An attempt of this action that is under way: two would be in each other's way."""
-        found = (item for item in self._under_way.values() if item.kind is action_type)
-        return next(found, None)
-
     def _busy_with(self, attempt: Attempt) -> Fault:
         sentence = f"{self.device.name} is not done with attempt {attempt.attempt_id} yet"
         return Fault.of(FaultCode.DEVICE_BUSY, sentence)
@@ -566,7 +632,7 @@ class DeviceNode(LifecycleNode):
             # Outcomes come on the device's own tick, never at the very instant of another's. What
             # was done is done, also where this process is told to end meanwhile.
             with contextlib.suppress(ExternalShutdownException):
-                attempt.wait_until(self.time.now_ns(), cancelable=False)
+                attempt.await_own_moment()
             attempt.status = GoalStatus.STATUS_SUCCEEDED
         except AttemptCanceled:
             attempt.status = GoalStatus.STATUS_CANCELED
@@ -634,6 +700,13 @@ class DeviceNode(LifecycleNode):
             return Path(given)
         home = os.environ.get("ROS_HOME") or Path.home() / ".ros"
         return Path(home) / "matlab_ros" / self.lab.name
+
+
+def _midnight(day: date) -> Any:
+    """When a day begins, as a message."""
+    moment = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    # A time message ends in 2038.
+    return to_msg(min(round(moment.timestamp()), 2**31 - 1) * 1_000_000_000)
 
 
 def declare(node: Node, name: str, default: Any, description: str = "") -> Any:

@@ -12,10 +12,11 @@ from typing import Any
 from rclpy.serialization import deserialize_message, serialize_message
 
 from matlab_ros.instruments.dh_rail import HeadMagazine, LinearRail
+from matlab_ros.instruments.mixing import Mixer
 from matlab_ros.instruments.modbus import ModbusMaster
 from matlab_ros.instruments.quantos import DoseRequest, Job, JobState, QuantosBalance
-from matlab_ros.instruments.shaker import Shaker
-from matlab_ros.instruments.transport import open_transport
+from matlab_ros.instruments.registry import BALANCES, RAILS, Driver, connect, mixer, record_of
+from matlab_ros.instruments.transport import Transport
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.model.lab_config import StockItem
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
@@ -24,6 +25,9 @@ from matlab_ros_interfaces.msg import Dose, DoseReading, SampleOutcome
 
 NOTHING_FELL_MG = 0.1
 """A net weight within this of zero is an empty weighing: drift and the balance's last digits."""
+
+HTTP_REPLY_S = 2.0
+"""Least steady seconds for an answer of the shaker, which has to be connected to for each."""
 
 STABLE_TRIES = 30
 JOB_PATIENCE_S = 120.0
@@ -41,21 +45,33 @@ class DispenserNode(DeviceNode):
     as compromised.
 
     Parameters: ``balance_port``, ``magazine_port`` (device paths, see `open_transport`),
-    ``shaker_address`` (host:port; empty: there is none, and nothing is mixed),
+    ``shaker_address`` (host:port or a device path; empty: there is none, and nothing is mixed),
+    ``mixer_driver`` (what is there, see `registry.MIXERS`), ``record`` (file that the traffic is
+    written to, one for each instrument: ``x.balance.traffic``),
     ``magazine_pitch_mm``, ``magazine_slots``, ``poll_period_s`` (ROS time between looks),
-    ``reject_percent`` (a dose further off than this ends the attempt).
+    ``reject_percent`` (a dose further off than this ends the attempt), ``reply_patience_s`` (steady
+    seconds for one answer of an instrument).
     """
 
     def __init__(self) -> None:
         super().__init__("dispenser")
-        self._balance_port: str = self.parameter("balance_port", "")
-        self._magazine_port: str = self.parameter("magazine_port", "")
+        self._balance_port: str = self.parameter("balance_port", "") or self.device.ports.get(
+            "balance", ""
+        )
+        self._magazine_port: str = self.parameter("magazine_port", "") or self.device.ports.get(
+            "magazine", ""
+        )
         self._pitch_mm: float = self.parameter("magazine_pitch_mm", 60.0)
         self._slots: int = self.parameter("magazine_slots", 8)
         self._poll_s: float = self.parameter("poll_period_s", 0.5)
         self._reject_percent: float = self.parameter("reject_percent", 10.0)
-        self._shaker_address: str = self.parameter("shaker_address", "")
-        self._shaker: Shaker | None = None
+        self._shaker_address: str = self.parameter("shaker_address", "") or self.device.ports.get(
+            "mixer", ""
+        )
+        self._mixer_driver: str = self.parameter("mixer_driver", "crucible_shaker")
+        self._reply_s: float = self.parameter("reply_patience_s", 0.5)
+        self._record: str = self.parameter("record", "") or self.device.record or ""
+        self._shaker: Mixer | None = None
         self._balance: QuantosBalance | None = None
         self._magazine: HeadMagazine | None = None
         self._mounted: int | None = None
@@ -68,11 +84,15 @@ class DispenserNode(DeviceNode):
         self.disconnect()
         # A port that stayed open after a failure would be locked against the next try.
         with contextlib.ExitStack() as undo:
-            balance = QuantosBalance(open_transport(self._balance_port))
+            balance = QuantosBalance(
+                self._wire(BALANCES["quantos"], self._balance_port, "balance"),
+                deadline_s=self._reply_s,
+            )
             undo.callback(balance.close)
             balance.identify()
+            magazine = self._wire(RAILS["dh_rail"], self._magazine_port, "magazine")
             rail = LinearRail(
-                ModbusMaster(open_transport(self._magazine_port, default_baudrate=115200)),
+                ModbusMaster(magazine, deadline_s=self._reply_s),
                 travel_mm=self._pitch_mm * (self._slots - 1),
             )
             undo.callback(rail.close)
@@ -83,14 +103,26 @@ class DispenserNode(DeviceNode):
         self._magazine = HeadMagazine(rail, pitch_mm=self._pitch_mm, slots=self._slots)
         self._mounted = None
 
-    def _find_shaker(self) -> Shaker | None:
+    def _wire(self, driver: Driver[Any], port: str, part: str) -> Transport:
+        return connect(driver, port, record=record_of(self._record, part), title=part)
+
+    def _find_shaker(self) -> Mixer | None:
         """The shaker, after it answered; None where the configuration names none."""
         if not self._shaker_address:
             return None
-        host, _, port = self._shaker_address.rpartition(":")
-        shaker = Shaker(host, int(port))
-        shaker.stop()
-        return shaker
+        address = self._shaker_address
+        found = mixer(
+            self._mixer_driver,
+            address if "://" in address or address.startswith("/") else f"tcp://{address}",
+            deadline_s=max(HTTP_REPLY_S, self._reply_s),
+            record=record_of(self._record, "mixer"),
+        )
+        try:
+            found.stop()
+        except DeviceError:
+            found.close()
+            raise
+        return found
 
     def disconnect(self) -> None:
         """Close the wires."""
@@ -98,7 +130,9 @@ class DispenserNode(DeviceNode):
             self._balance.close()
         if self._magazine is not None:
             self._magazine.rail.close()
-        self._balance = self._magazine = None
+        if self._shaker is not None:
+            self._shaker.close()
+        self._balance = self._magazine = self._shaker = None
 
     def make_safe(self) -> None:
         """No powder falls any more, and nothing shakes."""
@@ -110,6 +144,18 @@ class DispenserNode(DeviceNode):
     def _run(self, attempt: Attempt, goal: Dispense.Goal, result: Dispense.Result) -> None:
         work = _Work(self, attempt, goal, result)
         items = [self._stock_item(dose) for dose in goal.doses]
+        whole_mg, room_mg = (
+            sum(dose.mass_mg for dose in goal.doses),
+            self.lab.containers.capacity_mg,
+        )
+        if whole_mg > room_mg:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INVALID_GOAL,
+                    f"{whole_mg:g} mg asked for; {goal.container_id or 'a container'} takes "
+                    f"{room_mg:g} mg",
+                )
+            )
         if goal.mix_min > 0 and self._shaker is None:
             raise DeviceError(
                 Fault.of(
@@ -389,7 +435,9 @@ class _Work:
             DeviceError: why the dosing unit failed, or DISPENSE_OUT_OF_TOLERANCE.
         """
         tolerance_mg = self._tolerance_mg(dose)
+        mass_mg = self._node.corrected(mass_mg)
         reading.measured_mg = mass_mg
+        reading.calibration = self._node.calibration()
         reading.uncertainty_mg = READABILITY_MG / math.sqrt(12.0)
         reading.within_tolerance = abs(mass_mg - dose.mass_mg) <= tolerance_mg
         reading.stamp = self._node.time.now_msg()
@@ -407,7 +455,7 @@ class _Work:
                 )
             )
 
-    def mix(self, shaker: Shaker, minutes: float) -> None:
+    def mix(self, shaker: Mixer, minutes: float) -> None:
         """Shake the container, and note for how long it was."""
         self._say(f"mixing for {minutes:g} min", "")
         began_ns = self._node.time.now_ns()

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Collection
+from typing import Any
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Temperature
 
-from matlab_ros.instruments.eurotherm_3216 import ControllerStatus, Eurotherm3216, ProgramState
+from matlab_ros.instruments.guarded_furnace import GuardedFurnace, MakeDoor
+from matlab_ros.instruments.heat_controller import ControllerStatus, HeatController, ProgramState
 from matlab_ros.instruments.heat_program import HeatSegment, program_duration_min
-from matlab_ros.instruments.modbus import ModbusMaster
-from matlab_ros.instruments.transport import open_transport
+from matlab_ros.instruments.registry import (
+    DOORS,
+    connect,
+    find_driver,
+    furnace_controller,
+    record_of,
+)
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.model.lab_config import FurnaceLimits
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros.nodes.ros_time import to_msg
 from matlab_ros_interfaces.action import Heat
 from matlab_ros_interfaces.msg import SampleOutcome
+from matlab_ros_interfaces.srv import ReachIn
 
 STARTED = "program started"
 """Note of an attempt whose program the controller has been told to run."""
@@ -36,7 +46,13 @@ UNSEEN_S = 3600.0
 HOT_C = 200.0
 """A furnace that is still this hot takes no further program."""
 
+DEFAULT_DRIVER = "eurotherm_3216"
 IDLE_READING_S = 5.0
+IDLE_FAILURES = 3
+"""Readings in a row without an answer after which an idle furnace has a fault: one may be missed
+for no more than a busy computer."""
+DOOR_PATIENCE_S, DOOR_LOOK_S = 1800.0, 10.0
+"""ROS time in which a furnace has to be empty and its door closed, and between looks at it."""
 DWELL_BAND_C = 10.0
 SHORTFALL_C = 25.0
 """A profile whose highest reading stays this far below its highest target was not followed."""
@@ -45,14 +61,18 @@ _RUNNING = (ProgramState.RUN, ProgramState.HOLD)
 
 
 class FurnaceNode(DeviceNode):
-    """Offers ``heat`` and publishes ``temperature``.
+    """Offers ``heat`` and ``reach_in``, and publishes ``temperature``.
 
     The whole profile is written into the controller before it is started, so it is brought to its
     end and cools even when this process or the computer is gone.
 
-    Parameters: ``port`` (device path, see `open_transport`), ``unit`` (Modbus address),
+    Parameters: ``port`` (address, see `open_transport`), ``unit`` (Modbus address), ``driver`` and
+    ``record`` (instead of the lab's configuration: what controls it, see `registry.FURNACES`, and
+    the file that the traffic is written to),
     ``poll_period_s`` (ROS time between readings while heating), ``contact_patience_s`` (ROS time
-    without an answer after which contact counts as lost).
+    without an answer after which contact counts as lost), ``reply_patience_s`` (steady seconds for
+    one answer of the controller), ``door_address`` (where the door's controller is, for a furnace
+    whose configuration has a door).
     """
 
     def __init__(self) -> None:
@@ -61,17 +81,38 @@ class FurnaceNode(DeviceNode):
         if limits is None:
             raise ConfigError("lab file", self.device.name, "is no furnace", "a furnace's name")
         self._limits = limits
-        self._port: str = self.parameter("port", "")
+        self._port: str = self.parameter("port", "") or self.device.ports.get("controller", "")
         self._unit: int = self.parameter("unit", 1)
         self._poll_s: float = self.parameter("poll_period_s", 5.0)
         self._patience_s: float = self.parameter("contact_patience_s", 60.0)
-        self._controller: Eurotherm3216 | None = None
+        self._reply_s: float = self.parameter("reply_patience_s", 0.5)
+        self._idle_failures = 0
+        self._driver: str = self.parameter("driver", "") or self.device.driver or DEFAULT_DRIVER
+        self._record: str = self.parameter("record", "") or self.device.record or ""
+        self._door_address: str = self.parameter("door_address", "") or self.device.ports.get(
+            "door", ""
+        )
+        if (self.device.door is not None) != bool(self._door_address):
+            raise ConfigError(
+                "parameters",
+                "door_address",
+                f"is {self._door_address!r}, and {self.device.name} has "
+                f"{'a' if self.device.door is not None else 'no'} door in the lab file",
+                "both or neither",
+            )
+        self._occupants = self.state_dir / f"{self.device.name}.inside"
+        self._furnace: GuardedFurnace | None = None
+        self._lost: Fault | None = None
+        """Contact was lost while it was heating, and has not come back."""
         self._temperature = self.create_publisher(Temperature, "~/temperature", 10)
         self.offer(
             Heat,
             "~/heat",
             self._run,
             lambda goal: list(zip(goal.sample_ids, goal.positions, strict=False)),
+        )
+        self.create_service(
+            ReachIn, "~/reach_in", self._on_reach_in, callback_group=ReentrantCallbackGroup()
         )
         self.create_timer(
             IDLE_READING_S,
@@ -83,27 +124,107 @@ class FurnaceNode(DeviceNode):
     def connect(self) -> None:
         """Open the wire and read the controller's own limits."""
         self.disconnect()
-        transport = open_transport(self._port)
-        controller = Eurotherm3216(ModbusMaster(transport, unit=self._unit), self._limits)
+        controller = furnace_controller(
+            self._driver,
+            self._port,
+            self._limits,
+            unit=self._unit,
+            deadline_s=self._reply_s,
+            record=self._record,
+        )
         try:
-            controller.read_range()
-        except DeviceError:
+            door = self.device.door
+            self._furnace = GuardedFurnace(
+                self.device.name,
+                controller,
+                self._limits,
+                make_door=self._door(),
+                letter=door.letter if door is not None else "",
+                inside=self._read_occupants(),
+                corrected=self.corrected,
+                on_inside=self._write_occupants,
+            )
+        except BaseException:
             controller.close()
             raise
-        self._controller = controller
+
+    def _door(self) -> MakeDoor | None:
+        """Opens the wire of the door; None where no motor moves it."""
+        door = self.device.door
+        if door is None:
+            return None
+        driver = find_driver(DOORS, door.driver, f"{self.device.name}.door")
+        address = self._door_address
+        wire = connect(
+            driver,
+            address if "://" in address else f"tcp://{address}",
+            record=record_of(self._record, "door"),
+            title=door.driver,
+        )
+        return lambda may_open: driver.make(wire, may_open=may_open)
+
+    def _read_occupants(self) -> tuple[str, ...]:
+        try:
+            return tuple(self._occupants.read_text(encoding="utf-8").split())
+        except FileNotFoundError:
+            return ()
+
+    def _write_occupants(self, arms: Collection[str]) -> None:
+        """Whoever is inside is inside for the next process too."""
+        fresh = self._occupants.with_suffix(".new")
+        try:
+            fresh.write_text("".join(f"{arm}\n" for arm in arms), encoding="utf-8")
+            fresh.replace(self._occupants)
+        except OSError as error:
+            raise DeviceError(
+                Fault.of(
+                    FaultCode.INTERNAL_ERROR,
+                    f"{self._occupants} cannot be written ({error.strerror}), so nobody would know "
+                    "who is inside; look at the disk",
+                )
+            ) from error
+
+    def _on_reach_in(self, request: ReachIn.Request, response: ReachIn.Response) -> Any:
+        """An arm asks to reach in, or says that it has left."""
+        furnace = self._furnace
+        try:
+            if furnace is None:
+                raise DeviceError(
+                    Fault.of(
+                        FaultCode.DEVICE_NOT_ACTIVE,
+                        f"{self.device.name} is not configured, so nobody knows how hot it is",
+                    )
+                )
+            if not request.enter:
+                furnace.left(request.arm)
+                response.granted = True
+            elif self.estopped:
+                raise DeviceError(
+                    Fault.of(
+                        FaultCode.EMERGENCY_STOP,
+                        f"an emergency stop is latched on {self.device.name}; release it",
+                    )
+                )
+            else:
+                response.granted = furnace.admit(request.arm)
+                response.ask_again = not response.granted
+        except DeviceError as error:
+            response.error_code = int(error.fault.code)
+            response.error_message = error.fault.message
+        return response
 
     def disconnect(self) -> None:
         """Close the wire; the controller goes on with its program."""
-        if self._controller is not None:
-            self._controller.close()
-            self._controller = None
+        if self._furnace is not None:
+            self._furnace.close()
+            self._furnace = None
 
     def make_safe(self) -> None:
-        """Heater off: the program is reset, the furnace cools."""
-        if self._controller is not None:
-            self._controller.reset()
+        """Heater off: the program is reset, the furnace cools. The door stays as it is."""
+        if self._furnace is not None:
+            self._furnace.controller.reset()
 
-    def _cool(self, controller: Eurotherm3216) -> None:
+    def _cool(self, controller: HeatController) -> None:
         """Switch the heater off after a fault; a second fault does not hide the first."""
         try:
             controller.reset()
@@ -112,14 +233,18 @@ class FurnaceNode(DeviceNode):
 
     def _read_while_idle(self) -> None:
         """Notice a controller that is gone before somebody needs it."""
-        controller = self._controller
-        if controller is None or self.busy:
+        furnace = self._furnace
+        if furnace is None or self.busy:
             return
         try:
-            reading = controller.read()
+            reading = furnace.read()
         except DeviceError as error:
-            self.fault(error.fault)
+            self._idle_failures += 1
+            if self._lost is not None or self._idle_failures >= IDLE_FAILURES:
+                self.fault(self._lost or error.fault)
             return
+        self._idle_failures = 0
+        self._lost = None
         self.fault(None)
         self._publish_temperature(reading.measured_c)
 
@@ -130,14 +255,14 @@ class FurnaceNode(DeviceNode):
         self._temperature.publish(message)
 
     def _run(self, attempt: Attempt, goal: Heat.Goal, result: Heat.Result) -> None:
-        controller = self._controller
-        assert controller is not None, "an active furnace has its controller"
+        furnace = self._furnace
+        assert furnace is not None, "an active furnace has its controller"
         result.max_measured_c = math.nan
         profile = tuple(
             HeatSegment(segment.target_c, segment.ramp_c_per_min, segment.dwell_min)
             for segment in goal.profile
         )
-        run = _Run(self, controller, attempt, goal, result, profile)
+        run = _Run(self, furnace, self._limits, attempt, goal, result, profile)
         try:
             if attempt.resumed and attempt.note in (CANCELED, STOPPED):
                 attempt.cancel(emergency=attempt.note == STOPPED)
@@ -154,11 +279,13 @@ class FurnaceNode(DeviceNode):
             run.end_early(self._limits.max_ramp_c_per_min, self._poll_s, self._patience_s)
             raise
         except DeviceError as error:
-            if error.fault.code is not FaultCode.HEAT_CONTACT_LOST and run.is_begun:
+            if error.fault.code is FaultCode.HEAT_CONTACT_LOST:
+                self._lost = error.fault
+            elif run.is_begun:
                 # Cooling takes hours: a process that comes back meanwhile must not take the run
                 # for a good one.
                 attempt.remember(write_failure(error.fault))
-                self._cool(controller)
+                self._cool(furnace.controller)
                 # Nobody must reach into it before.
                 run.await_cold(self._poll_s, self._patience_s)
             raise
@@ -176,14 +303,17 @@ class _Run:
     def __init__(
         self,
         node: FurnaceNode,
-        controller: Eurotherm3216,
+        furnace: GuardedFurnace,
+        limits: FurnaceLimits,
         attempt: Attempt,
         goal: Heat.Goal,
         result: Heat.Result,
         profile: tuple[HeatSegment, ...],
     ) -> None:
         self._node = node
-        self._controller = controller
+        self._furnace = furnace
+        self._controller = furnace.controller
+        self._unload_below_c = min(goal.unload_below_c, limits.open_below_c)
         self._attempt = attempt
         self._goal = goal
         self._result = result
@@ -208,7 +338,9 @@ class _Run:
                     f"{self._node.device.name} has no gas supply; expected the atmosphere air",
                 )
             )
-        status = self._controller.read_status()
+        self._furnace.check(self._profile)
+        self._shut()
+        status = self._furnace.read_status()
         if status.state in _RUNNING or status.reading.measured_c >= HOT_C:
             raise DeviceError(
                 Fault.of(
@@ -221,7 +353,30 @@ class _Run:
         self._attempt.step("writing the program", 0.0)
         self._profile = self._controller.write_program(self._profile)
         self._attempt.remember(STARTED)
-        self._controller.start()
+        self._furnace.start()
+
+    def _shut(self) -> None:
+        """Have nobody inside and the door closed.
+
+        Raises:
+            AttemptCanceled, DeviceError: HEAT_INTERLOCKED.
+        """
+        limit_ns = self._node.time.now_ns() + round(DOOR_PATIENCE_S * 1e9)
+        refused = DeviceError(
+            Fault.of(
+                FaultCode.HEAT_INTERLOCKED,
+                f"the door of {self._node.device.name} does not close; look at it",
+            )
+        )
+        while self._node.time.now_ns() <= limit_ns:
+            self._attempt.step("closing the door", 0.0)
+            try:
+                if self._furnace.shut():
+                    return
+            except DeviceError as error:
+                refused = error
+            self._attempt.wait(DOOR_LOOK_S)
+        raise refused
 
     def require_started(self) -> None:
         """After a restart: see that the program which was to be started was.
@@ -230,8 +385,8 @@ class _Run:
             DeviceError: INTERRUPTED; no program runs and the furnace is cold, so it either never
                 began or ended long ago, and nothing here can tell which.
         """
-        status = self._controller.read_status()
-        hot = status.reading.measured_c >= self._goal.unload_below_c
+        status = self._furnace.read_status()
+        hot = status.reading.measured_c >= self._unload_below_c
         if status.state not in _RUNNING and not hot:
             raise DeviceError(
                 Fault.of(
@@ -253,7 +408,7 @@ class _Run:
         end_ns = self._began_ns
         while True:
             try:
-                status = self._controller.read_status()
+                status = self._furnace.read_status()
             except DeviceError as error:
                 now = time.now_ns()
                 silent_since_ns = silent_since_ns or now
@@ -262,7 +417,9 @@ class _Run:
                         Fault.of(
                             FaultCode.HEAT_CONTACT_LOST,
                             f"{error.fault.message} No contact for {patience_s:g} s; the program "
-                            "goes on in the controller and ends cold.",
+                            "goes on in the controller, which was given all of it before the "
+                            f"start and ends it cold{self._by_when(end_ns)}. Do not open "
+                            f"{self._node.device.name} before somebody read its temperature.",
                             sample_compromised=True,
                         )
                     ) from error
@@ -270,7 +427,7 @@ class _Run:
                 continue
             silent_since_ns = 0
             self._note(status)
-            self._controller.guard(status.reading)
+            self._furnace.guard(status)
             running = status.state in _RUNNING
             self._require_on_time(running, end_ns)
             if end_ns == self._began_ns:
@@ -278,7 +435,7 @@ class _Run:
                 end_ns = self._began_ns + round(60e9 * minutes)
             if not running:
                 self._require_followed()
-                if status.reading.measured_c < self._goal.unload_below_c:
+                if status.reading.measured_c < self._unload_below_c:
                     return
             self._tell(status, running, end_ns)
             wait_s = poll_s
@@ -287,6 +444,11 @@ class _Run:
                 left_s = (end_ns - time.now_ns()) * 1e-9
                 wait_s = min(poll_s, left_s + 1.0) if left_s > 0 else min(poll_s, 30.0)
             self._attempt.wait(wait_s)
+
+    def _by_when(self, end_ns: int) -> str:
+        """When the program ends, for people."""
+        left_min = (end_ns - self._node.time.now_ns()) / 60e9
+        return f", in {left_min:.0f} min" if left_min > 0 else ""
 
     def end_early(self, ramp_c_per_min: float, poll_s: float, patience_s: float) -> None:
         """Bring the furnace to the state that a cancel or stop asks for; only then it is told.
@@ -326,7 +488,7 @@ class _Run:
         while True:
             now = self._node.time.now_ns()
             try:
-                status = self._controller.read_status()
+                status = self._furnace.read_status()
             except DeviceError as error:
                 silent_since_ns = silent_since_ns or now
                 if now - silent_since_ns > patience_s * 1e9:
@@ -342,7 +504,7 @@ class _Run:
                 continue
             silent_since_ns = 0
             self._note(status)
-            if status.reading.measured_c < self._goal.unload_below_c:
+            if status.reading.measured_c < self._unload_below_c:
                 return
             self._attempt.step("cooling after its end was asked for")
             if self._attempt.stopped and status.state in _RUNNING:
@@ -422,6 +584,7 @@ class _Run:
     def summarise(self) -> None:
         """Fill the result's figures from the trace."""
         trace = self._result.trace
+        self._result.calibration = self._node.calibration()
         measured = list(trace.measured_c)
         known = [value for value in measured if not math.isnan(value)]
         if not known:

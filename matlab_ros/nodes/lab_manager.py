@@ -37,9 +37,9 @@ from matlab_ros.nodes.lab_manager_planner import PlannerLink
 from matlab_ros.nodes.lab_manager_runs import Runs
 from matlab_ros.nodes.lab_manager_services import OperatorServices
 from matlab_ros.nodes.lab_manager_timing import GoalTiming, TimingLog
-from matlab_ros.nodes.lab_manager_views import event_message, lab_state_message
+from matlab_ros.nodes.lab_manager_views import event_message, lab_state_message, waits_message
 from matlab_ros.nodes.ros_time import RosTime, to_msg
-from matlab_ros_interfaces.msg import LabEvent, LabState
+from matlab_ros_interfaces.msg import LabEvent, LabState, LabWaits
 
 _Answer = TypeVar("_Answer")
 
@@ -59,6 +59,8 @@ class LabManagerNode(Node):
     ``journal_patience_s`` (steady seconds for which a database server is waited for),
     ``bring_up_timeout_s`` (steady seconds that devices get to become ready),
     ``device_patience_s`` (steady seconds after which a campaign ends without a lost device),
+    ``planning_time_s`` (ROS time after which the planner's suggestions are taken, and not before;
+    0: as soon as they are there, and simulated time stands meanwhile),
     ``timing_log`` (CSV file of how fast goals are sent; none by default),
     ``never_ask`` (whether policies pass over `ask`; as the lab's file says by default) and
     ``alert_webhook`` (http or https address that alerts are posted to as JSON; none by default).
@@ -84,6 +86,7 @@ class LabManagerNode(Node):
             LabEvent, "lab_events", QoSProfile(depth=1000)
         )
         self._state_publisher = self.create_publisher(LabState, "lab_state", LATCHED)
+        self._waits_publisher = self.create_publisher(LabWaits, "lab_waits", LATCHED)
         webhook = declare(self, "alert_webhook", "")
         self._alerts = AlertBoard(self, webhook, self.time.now_ns)
         self._posted: deque[tuple[int, Callable[[], None]]] = deque()
@@ -100,8 +103,14 @@ class LabManagerNode(Node):
         self.is_gate_open = False
         self._runs: Runs | None = None
         self._metrics = MetricsBoard(self, self.lab)
+        planning_s = declare(self, "planning_time_s", 0.0)
         self.engine = Engine.recover(
-            self.lab, self._journal, self.time.now_ns(), self._on_entry, self._metrics.remember
+            self.lab,
+            self._journal,
+            self.time.now_ns(),
+            self._on_entry,
+            self._metrics.remember,
+            round(1e9 * planning_s),
         )
         self.time.observe(to_msg(self.engine.state.time_ns))
         self._remind()
@@ -207,7 +216,7 @@ class LabManagerNode(Node):
 
     def _work(self) -> None:
         while not self.is_ending:
-            wakeup = self.engine.next_wakeup() if self.is_gate_open else None
+            wakeup = self.next_wakeup() if self.is_gate_open else None
             self.time.wait_until(
                 _NEVER_NS if wakeup is None else wakeup,
                 lambda: bool(self._posted) or self.is_ending,
@@ -222,13 +231,18 @@ class LabManagerNode(Node):
                 self._fail(error)
                 return
             if self._is_changed and not self._posted:
-                self._publish_state()
+                self._publish_waits()
 
     def _tick(self) -> None:
         """Let the engine act where its time has come."""
-        wakeup = self.engine.next_wakeup()
+        wakeup = self.next_wakeup()
         if self.is_gate_open and wakeup is not None and wakeup <= self.time.now_ns():
             self.tell(Tick())
+
+    def next_wakeup(self) -> int | None:
+        """When the engine acts by itself: at a moment of this node alone, see `tick_after`."""
+        wakeup = self.engine.next_wakeup()
+        return None if wakeup is None else self.time.tick_after(wakeup - 1)
 
     def _fail(self, error: LabError) -> None:
         """End the process: what is not in the journal must not move anything."""
@@ -263,20 +277,23 @@ class LabManagerNode(Node):
         elif isinstance(command, CancelGoal):
             self.links[command.device].cancel(command.attempt_id)
         elif isinstance(command, FinishCampaign):
+            # Who waits for the campaign may end the lab at once; the others are to know by then.
+            self._publish_state()
             if self._runs is not None:
                 self._runs.campaign_finished(command)
         else:
             self._planner.make(command)
 
     def _touch(self) -> None:
-        """Note that something is to be published."""
+        """Note that something changed that others wait for: that is published at once."""
         self._is_changed = True
+        self._note()
 
     def _note(self) -> None:
-        """Note that something is to be published soon: how far devices are, several times a second.
+        """Note that something changed that people look at: it is published a few times a second.
 
-        Devices say it at every step of simulated time, and each word of the lab manager costs
-        everybody who listens more than the step itself.
+        Much changes at every step of simulated time, and each such word costs everybody who
+        listens more than the step itself.
         """
         self._is_noted = True
 
@@ -325,36 +342,51 @@ class LabManagerNode(Node):
         self._look_at_gate()
         self._planner.supervise()
         if self._is_noted:
-            self._touch()
+            self._publish_state()
 
     def _is_hopeless(self, link: DeviceLink) -> bool:
         """Whether a lost device had its time; one that somebody stopped has all the time."""
         state = self.engine.state
+        if state.is_paused(stopped=False):
+            # Somebody is at work on it: its time begins when the lab is resumed.
+            link.lost_at = time.monotonic()
         if link.ready or link.given_up or link.is_stopped or state.estopped:
             return False
-        if state.campaign is None or not state.campaign.running:
+        if not state.is_at_work:
             return False
         return time.monotonic() - link.lost_at > self._patience_s
 
     # --- what is published --------------------------------------------------------------------
 
+    def _publish_waits(self) -> None:
+        self._is_changed = False
+        self._state_sequence += 1
+        self._waits_publisher.publish(
+            waits_message(
+                self.engine, self.next_wakeup(), self._state_sequence, self._is_quiescent()
+            )
+        )
+
     def _publish_state(self) -> None:
-        self._is_changed = self._is_noted = False
+        self._is_noted = False
         self._state_sequence += 1
         self._state_publisher.publish(self.state_message())
 
-    def state_message(self) -> Any:
-        is_quiescent = (
+    def _is_quiescent(self) -> bool:
+        return (
             self.is_gate_open
             and self.engine.quiescent()
             and all(link.is_settled for link in self.links.values())
         )
+
+    def state_message(self) -> Any:
         return lab_state_message(
             self.engine,
+            self.next_wakeup(),
             list(self.links.values()),
             self.time.now_ns(),
             self._state_sequence,
-            is_quiescent,
+            self._is_quiescent(),
         )
 
     def _on_entry(self, entry: JournalEntry) -> None:

@@ -53,11 +53,10 @@ class AlertBoard:
         if self._webhook is not None and alert.level >= AlertLevel.WARNING:
             self._webhook.post({**asdict(alert), "level": alert.level.name.lower()})
 
-    def tell_of(self, what: str, text: str, to_do: str, device: str = "") -> None:
-        """Pass on what is not in the journal."""
-        self.tell(
-            Alert(AlertLevel.ERROR, what, text, to_do, device=device, stamp_ns=self._now_ns())
-        )
+    def tell_of(self, what: str, text: str, to_do: str = "", device: str = "") -> None:
+        """Pass on what is not in the journal: an error where there is something to do about it."""
+        level = AlertLevel.ERROR if to_do else AlertLevel.NOTICE
+        self.tell(Alert(level, what, text, to_do, device=device, stamp_ns=self._now_ns()))
 
     def close(self) -> None:
         """Send what waits if that is quick."""

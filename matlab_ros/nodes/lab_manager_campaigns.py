@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,19 +63,18 @@ def plan_campaign(
 
 
 def plan_experiment(
-    request: Any, lab: LabConfig, recipes_dir: Path, structures_dir: Path, past: Collection[str]
+    request: Any, lab: LabConfig, recipes_dir: Path, structures_dir: Path
 ) -> CampaignPlan | None:
-    """The campaign that a RunExperiment goal would have for itself alone.
+    """What the settings of a RunExperiment goal mean.
 
     Args:
         request: the goal.
         lab: where it is to run.
         recipes_dir: folder of the recipes.
         structures_dir: folder of the structure library.
-        past: names of campaigns that ended.
 
     Returns:
-        The plan; None where the goal holds no definition.
+        The plan of a campaign of one experiment; None where the goal holds no definition.
 
     Raises:
         Refused: it cannot be carried out; code and sentence say why.
@@ -84,8 +82,7 @@ def plan_experiment(
     definition = request.campaign
     if not definition.name and not definition.recipe_name:
         return None
-    base = definition.name or "single"
-    definition.name = request.experiment_id or _free_name(base, past)
+    definition.name = request.experiment_id or definition.name or "single"
     # Not used, but they must be such as a campaign's file could hold.
     definition.max_experiments = 1
     definition.max_in_flight = 1
@@ -93,11 +90,3 @@ def plan_experiment(
     definition.initial_experiments = definition.batch_size = 1
     plan = plan_campaign(definition, lab, recipes_dir, structures_dir)
     return replace(plan, planned=False)
-
-
-def _free_name(base: str, past: Collection[str]) -> str:
-    """A name that no campaign had: ``base-x0001`` and so on."""
-    number = 1
-    while f"{base}-x{number:04d}" in past:
-        number += 1
-    return f"{base}-x{number:04d}"

@@ -67,6 +67,8 @@ _TRANSITION_TIMEOUT_S = 30.0
 _TRANSITION_PAUSE_S = 2.0
 _ACCEPT_TIMEOUT_S = 5.0
 _STOP_PAUSE_S = 2.0
+_DEAF_S = 1.0
+"""Steady seconds between two looks after which this process counts as having been held up."""
 _UNLISTED_S = 3.0
 _UNLISTED_STATES = 3
 
@@ -131,6 +133,7 @@ class DeviceLink:
         self._changed = changed
         self._noted = noted
         self._heard_at = 0.0
+        self._looked_at = time.monotonic()
         self._sendings: dict[str, _Sending] = {}
         self._missing: set[str] = set()
         """Attempts of which the engine was told that the device does not list them."""
@@ -142,7 +145,7 @@ class DeviceLink:
         node.create_subscription(
             DeviceState,
             f"{name}/state",
-            lambda message: post(lambda: self._on_state(message)),
+            self._hear,
             LATCHED,
             callback_group=group,
         )
@@ -164,11 +167,15 @@ class DeviceLink:
 
     # --- state and lifecycle ------------------------------------------------------------------
 
+    def _hear(self, message: Any) -> None:
+        """Note when it was heard, however long the manager's thread takes until it looks at it."""
+        self._heard_at = time.monotonic()
+        self._post(lambda: self._on_state(message))
+
     def _on_state(self, message: Any) -> None:
         if self.state is not None and message.sequence < self.state.sequence and self.ready:
             self._lose(Fault.of(FaultCode.PROCESS_DIED, f"{self.device.name} began anew."))
         self.state = message
-        self._heard_at = time.monotonic()
         self.present = True
         self._judge()
         self._look_for_attempts(message)
@@ -226,6 +233,10 @@ class DeviceLink:
     def supervise(self) -> None:
         """Notice silence, and send again what got no answer; called a few times a second."""
         now = time.monotonic()
+        deaf_s, self._looked_at = now - self._looked_at, now
+        if deaf_s > _DEAF_S:
+            # This process was held up itself: what was said meanwhile may not have come in yet.
+            self._heard_at += deaf_s
         if self.present and now - self._heard_at > self.device.heartbeat_timeout_s:
             self.present = False
             self._judge()

@@ -39,7 +39,8 @@ class PlannerLink:
         node: the lab manager's.
         post: has something run in the manager's thread, in the order of posting.
         tell: hands an input to the engine.
-        alert: tells people what happened and what to do about it, once for each absence.
+        alert: tells people what happened and what to do about it, once for each absence and once
+            for its end.
         group: callback group of everything.
     """
 
@@ -48,10 +49,9 @@ class PlannerLink:
         node: Node,
         post: Post,
         tell: Callable[[Input], None],
-        alert: Callable[[str, str, str], None],
+        alert: Callable[..., None],
         group: CallbackGroup,
     ) -> None:
-        self._log = node.get_logger()
         self._alert = alert
         self._post = post
         self._tell = tell
@@ -87,7 +87,7 @@ class PlannerLink:
             self._seen_at = now
             if self._is_alerted:
                 self._is_alerted = False
-                self._log.info("the planner is back")
+                self._alert("planner_back", "The planner is back.")
         if self._call is None:
             return
         if not self._is_alerted and now - max(self._seen_at, self._made_at) > _ALERT_S:

@@ -212,11 +212,9 @@ class Runs:
     def _cancel(self, scope: Scope, subject: str) -> None:
         """Cancel what a goal stands for, where it is under way; again changes nothing."""
         state = self._manager.engine.state
-        campaign = state.campaign
-        if campaign is None or not campaign.running or campaign.stopping is not None:
-            return
         if scope is Scope.CAMPAIGN:
-            is_due = campaign.plan.name == subject
+            campaign = state.campaign
+            is_due = self._is_under_way(subject) and campaign.stopping is None
         else:
             run = state.experiments.get(subject)
             is_due = run is not None and not run.state.is_final and run.abort is None
@@ -229,9 +227,9 @@ class Runs:
         campaign = state.campaign
         objective = best.observation.objective if best and best.observation else None
         return action.RunCampaign.Feedback(
-            experiments_done=sum(run.state.is_final for run in state.experiments.values()),
+            experiments_done=sum(run.state.is_final for run in state.in_campaign()),
             experiments_budget=campaign.config.budget.experiments if campaign else 0,
-            experiments_in_flight=sum(1 for _ in state.in_flight()),
+            experiments_in_flight=state.campaign_in_flight_count(),
             best_objective=nan(objective),
         )
 
@@ -257,8 +255,7 @@ class Runs:
         request = handle.request
         name = request.experiment_id
         try:
-            past = self._manager.ask(lambda: tuple(self._manager.engine.state.past_campaigns))
-            plan = plan_experiment(request, self._manager.lab, *self._folders, past)
+            plan = plan_experiment(request, self._manager.lab, *self._folders)
             self._wait_for_devices(handle, planner=False)
             asked = ExperimentAsked(
                 lab_settings_from(request.settings), name, plan, request.operator_name
@@ -308,8 +305,9 @@ class Runs:
             return int(FaultCode.NONE), ""
         if run.state is ExperimentState.CANCELED:
             campaign = state.campaign
-            stopping = campaign.stopping if campaign is not None else None
-            return (stopping.code if stopping is not None else int(FaultCode.CANCELED)), message
+            stopping = campaign.stopping if campaign is not None and not run.is_guest else None
+            code = stopping.code if stopping is not None else run.abort.code if run.abort else 0
+            return int(code or FaultCode.CANCELED), message
         codes = [
             fault.raised.fault.code
             for fault in state.faults.values()
@@ -339,14 +337,14 @@ class Runs:
         result = action.RunExperiment.Result()
         state = self._manager.engine.state
         run = state.experiments.get(name)
-        if run is None or state.campaign is None:
+        if run is None:
             return result
         if run.observation is not None:
             result.observation = observation_to(run.observation)
         for outcome in run.outcomes.values():
             if isinstance(outcome, DispenseOutcome):
                 result.doses.extend(dose_reading_to(item) for item in outcome.doses)
-        analysis = analysis_of(state.campaign.plan.recipe, run)
+        analysis = analysis_of(run.recipe, run)
         if analysis is not None:
             result.phases = [phase_fraction_to(item) for item in analysis.phases]
             result.quality = quality_to(analysis.quality)

@@ -191,7 +191,11 @@ class OperatorServices:
         return self._told(
             response,
             PositionAsked(
-                request.position, request.container_id, request.operator_name, request.remark
+                request.position,
+                request.container_id,
+                request.operator_name,
+                request.remark,
+                request.cleared,
             ),
         )
 

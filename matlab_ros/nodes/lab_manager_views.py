@@ -8,6 +8,7 @@ from typing import Any
 
 from matlab_ros.lab.engine import Engine
 from matlab_ros.lab.journal import JournalEntry
+from matlab_ros.lab.proposals import about_fault, about_position
 from matlab_ros.lab.scopes import is_canceling, paused_names
 from matlab_ros.lab.state import ExperimentRun, FaultRun, LabState, SampleRun
 from matlab_ros.model.faults import FaultDomain
@@ -25,10 +26,27 @@ _DOMAINS = {
 }
 
 
+def waits_message(engine: Engine, wakes_at_ns: int | None, sequence: int, quiescent: bool) -> Any:
+    """LabWaits: the little that virtual time needs to know, as often as it changes."""
+    attempts = engine.state.attempts
+    return msg.LabWaits(
+        sequence=sequence,
+        quiescent=quiescent,
+        attempts_in_flight=list(attempts),
+        attempt_devices=[attempt.device for attempt in attempts.values()],
+        wakes_at=to_msg(wakes_at_ns or 0),
+    )
+
+
 def lab_state_message(
-    engine: Engine, links: Sequence[DeviceLink], now_ns: int, sequence: int, quiescent: bool
+    engine: Engine,
+    wakes_at_ns: int | None,
+    links: Sequence[DeviceLink],
+    now_ns: int,
+    sequence: int,
+    quiescent: bool,
 ) -> Any:
-    """LabState: the overview with everything virtual time needs to know."""
+    """LabState: the overview that people look at."""
     state = engine.state
     campaign = state.campaign if state.campaign is not None and state.campaign.running else None
     best = state.best()
@@ -38,7 +56,7 @@ def lab_state_message(
         quiescent=quiescent,
         attempts_in_flight=list(state.attempts),
         attempt_devices=[attempt.device for attempt in state.attempts.values()],
-        wakes_at=to_msg(engine.next_wakeup() or 0),
+        wakes_at=to_msg(wakes_at_ns or 0),
         paused=state.is_paused(stopped=False),
         paused_names=list(paused_names(state)),
         canceling=campaign is not None and campaign.stopping is not None,
@@ -47,7 +65,7 @@ def lab_state_message(
         experiments_budget=campaign.config.budget.experiments if campaign is not None else 0,
         experiments_succeeded=state.count(ExperimentState.SUCCEEDED),
         experiments_failed=state.count(ExperimentState.FAILED, ExperimentState.CANCELED),
-        experiments_in_flight=sum(1 for _ in state.in_flight()),
+        experiments_in_flight=state.campaign_in_flight_count(),
         best_objective=math.nan,
         devices=[_device(state, link) for link in links],
         experiments=[experiment_message(run, state) for run in state.in_flight()],
@@ -119,12 +137,13 @@ def position_messages(state: LabState) -> list[Any]:
                 state=int(state.position_state(name)),
                 container_id=container.container_id if container is not None else "",
                 reserved_by=state.reserved_by(name),
+                to_do=[item.line for item in about_position(state, name)],
             )
         )
     return found
 
 
-def fault_message(run: FaultRun) -> Any:
+def fault_message(run: FaultRun, state: LabState) -> Any:
     """Fault."""
     raised = run.raised
     fault = raised.fault
@@ -147,8 +166,9 @@ def fault_message(run: FaultRun) -> Any:
         resolved=to_msg(run.resolved_ns),
         remark=run.remark,
         asked=run.asked is not None,
-        ask_until=to_msg(run.asked.until_ns if run.asked is not None else 0),
+        ask_until=to_msg(run.answer_by_ns or 0),
         without_answer=run.asked.then.value if run.asked is not None else "",
+        to_do=[item.line for item in about_fault(state, run)],
     )
 
 
@@ -160,7 +180,7 @@ def fill_snapshot(response: Any, engine: Engine, lab_state: Any) -> Any:
     response.experiments = [experiment_message(run, state) for run in state.experiments.values()]
     response.samples = [sample_message(state, sample) for sample in state.samples.values()]
     response.positions = position_messages(state)
-    response.faults = [fault_message(run) for run in state.faults.values()]
+    response.faults = [fault_message(run, state) for run in state.faults.values()]
     return response
 
 

@@ -246,6 +246,8 @@ def _result(future: Any, patience_s: float, what: str) -> Any:
 
 def is_canceling(lab: Any, scope: Scope, subject: str) -> bool:
     """Whether what a cancel named, a campaign or an experiment, is not yet safe and put away."""
-    if scope in (Scope.LAB, Scope.CAMPAIGN):
+    if scope is Scope.CAMPAIGN:
         return bool(lab.canceling)
+    if scope is Scope.LAB:
+        return bool(lab.canceling) or any(item.canceling for item in lab.experiments)
     return any(item.canceling and item.experiment_id == subject for item in lab.experiments)

@@ -99,11 +99,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made.add_argument("position")
     made.add_argument("container", nargs="?", default="", help="none: it is empty")
     audited(made, "remark")
+    made = command("clear", "say that you emptied a position and put what stood there home", _clear)
+    made.add_argument("position")
+    audited(made, "remark")
     made = command("restock", "say that clean crucibles are in the rack", _restock)
     made.add_argument("containers", nargs="*", help="none: all that are used and at home")
     audited(made, "remark")
 
-    made = command("run", "run one experiment with given settings", _run)
+    made = command("run", "run one experiment, in the campaign or beside it", _run)
     made.add_argument("file", type=Path, help="a campaign's file: what the settings mean")
     made.add_argument("settings", nargs="+", metavar="NAME=VALUE", help="each parameter once")
     made.add_argument("--id", default="", help="the same id again waits for the same experiment")
@@ -130,13 +133,27 @@ def _connected(run: Run) -> Callable[[argparse.Namespace], int]:
 # --- looking ----------------------------------------------------------------------------------
 
 
-def _status(client: OperatorClient, _options: argparse.Namespace, console: Console) -> int:
-    console.print(operator_view.status(client.snapshot()))
+def _status(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
+    snapshot = client.snapshot()
+    console.print(operator_view.status(snapshot))
+    _propose(snapshot, options, console)
     return DONE
 
 
+def _propose(snapshot: Any, options: argparse.Namespace, console: Console) -> None:
+    """Print what can be done now, each command on a line of its own."""
+    connect = f"--connect {options.connect}" if options.connect else ""
+    lines = operator_view.next_steps(snapshot, connect)
+    if lines:
+        console.print("[bold]next[/]")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
 def _faults(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
-    console.print(operator_view.faults(client.snapshot(), everything=options.all))
+    snapshot = client.snapshot()
+    console.print(operator_view.faults(snapshot, everything=options.all))
+    _propose(snapshot, options, console)
     return DONE
 
 
@@ -255,6 +272,19 @@ def _look(client: OperatorClient, options: argparse.Namespace, console: Console)
         remark=options.remark,
     )
     console.print(f"{options.position} holds {options.container or 'nothing'}; noted.")
+    return DONE
+
+
+def _clear(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
+    client.command(
+        srv.CorrectPosition,
+        "correct_position",
+        position=options.position,
+        cleared=True,
+        operator_name=options.operator,
+        remark=options.remark,
+    )
+    console.print(f"{options.position} is free; what stood there is in its own place. Noted.")
     return DONE
 
 

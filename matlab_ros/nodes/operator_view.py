@@ -41,6 +41,24 @@ def status(snapshot: Any) -> RenderableType:
     return Group(*parts)
 
 
+def next_steps(snapshot: Any, options: str = "") -> list[str]:
+    """What a person can do now: commands that a shell takes as they stand, the most urgent first.
+
+    Args:
+        snapshot: of the lab.
+        options: that each command needs to reach this lab, such as ``--connect ADDRESS``.
+    """
+    lab = snapshot.lab
+    lines = []
+    if lab.estopped:
+        lines.append("matlab-ros lab estop --release  # when it is safe; it starts nothing")
+    for item in (*snapshot.positions, *_open(snapshot)):
+        lines.extend(item.to_do)
+    if not lab.estopped:
+        lines.extend(f"matlab-ros lab resume {name}  # to go on" for name in lab.paused_names)
+    return [line.replace("  #", f" {options}  #") if options else line for line in lines]
+
+
 def faults(snapshot: Any, *, everything: bool = False) -> RenderableType:
     """Open faults, or all of them with what was decided."""
     shown = list(snapshot.faults) if everything else _open(snapshot)
@@ -146,16 +164,20 @@ def _headline(snapshot: Any) -> str:
 def _banners(snapshot: Any) -> Iterator[str]:
     lab = snapshot.lab
     if lab.estopped:
-        yield "[bold white on red] EMERGENCY STOP [/] latched: matlab-ros lab estop --release"
+        yield "[bold white on red] EMERGENCY STOP [/] latched"
     if lab.canceling:
         yield "[bold black on yellow] CANCELLING [/] done when every device says that it is safe"
     if lab.paused_names:
         what = "nothing new begins" if lab.paused else "of these nothing goes on"
-        resume = "; ".join(f"matlab-ros lab resume {escape(name)}" for name in lab.paused_names)
-        yield f"[bold black on yellow] PAUSED [/] {what}: {resume}"
-    if lab.questions:
-        count = f"{lab.questions} faults wait" if lab.questions > 1 else "1 fault waits"
-        yield f"[bold white on red] DECIDE [/] {count} for you: matlab-ros lab resolve"
+        yield f"[bold black on yellow] PAUSED [/] {what}: {escape(', '.join(lab.paused_names))}"
+    asked = [item for item in _open(snapshot) if item.asked]
+    for word, faults_of in (
+        ("DECIDE", [item for item in asked if item.experiment_id]),
+        ("LOOK", [item for item in asked if not item.experiment_id]),
+    ):
+        if faults_of:
+            count = f"{len(faults_of)} faults wait" if len(faults_of) > 1 else "1 fault waits"
+            yield f"[bold white on red] {word} [/] {count} for you"
 
 
 def _devices(snapshot: Any) -> Table:
@@ -181,6 +203,7 @@ def _experiments(snapshot: Any) -> Table:
                 ("[bold red]asks[/]", item.asking),
                 ("[yellow]paused[/]", item.paused),
                 ("[yellow]cancelling[/]", item.canceling),
+                ("[cyan]guest[/]", item.campaign != snapshot.lab.campaign),
             )
             if is_set
         ]
@@ -192,15 +215,10 @@ def _experiments(snapshot: Any) -> Table:
 
 
 def _positions(odd: Sequence[Any]) -> Table:
-    table = _table("look there", "position", "state", "holds", "")
+    table = _table("look there", "position", "state", "holds")
     for item in odd:
         word = PositionState(item.state).name.lower()
-        table.add_row(
-            item.position,
-            f"[red]{word}[/]",
-            item.container_id or DASH,
-            f"[dim]matlab-ros lab look {item.position} [CONTAINER][/]".replace("[C", r"\[C"),
-        )
+        table.add_row(item.position, f"[red]{word}[/]", item.container_id or DASH)
     return table
 
 
@@ -221,6 +239,7 @@ def _what_follows(fault: Any, now_ns: int) -> str:
         return f"{word} [dim]by {escape(fault.resolved_by)}[/]{remark}"
     if not fault.asked:
         return "ends when the device is back or done"
-    left = duration((to_ns(fault.ask_until) - now_ns) * 1e-9)
     word = fault.without_answer.replace("_", " ")
-    return f"[bold red]you decide[/]\n[dim]else {word} in {left}[/]"
+    until_ns = to_ns(fault.ask_until)
+    left = f"in {duration((until_ns - now_ns) * 1e-9)}" if until_ns else "some time after the pause"
+    return f"[bold red]you decide[/]\n[dim]else {word} {left}[/]"

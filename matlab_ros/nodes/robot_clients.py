@@ -111,7 +111,7 @@ class RobotClients:
                 CancelGoal, f"{name}/_action/cancel_goal", callback_group=self._group
             )
             try:
-                if not client.wait_for_service(timeout_sec=_ANSWER_S) or not _within(
+                if not client.wait_for_service(timeout_sec=_ANSWER_S) or not within(
                     client.call_async(CancelGoal.Request()), _ANSWER_S
                 ):
                     raise _unreachable(f"{name} does not answer a cancel; look at its driver")
@@ -256,7 +256,7 @@ class RobotClients:
             return True
         handle, ended = current
         handle.cancel_goal_async()
-        stands = _within(ended, _ANSWER_S)
+        stands = within(ended, _ANSWER_S)
         if stands:
             self._current = None
         return stands
@@ -264,12 +264,15 @@ class RobotClients:
     def _do(
         self, attempt: Attempt, client: ActionClient, goal: Any, duration_s: float, what: str
     ) -> tuple[int, Any, int]:
-        """One goal from sending to its end: status, result, and ROS time of its acceptance."""
-        self._node.say(attempt, attempt.message.PHASE_ACTING)
+        """One goal from sending to its end: status, result, and ROS time of its acceptance.
+
+        Between two motions the last word of this device stays that it waits for a goal which has
+        ended: simulated time stands until it says which it waits for next.
+        """
         if attempt.canceled:
             raise AttemptCanceled("cancelled")
         sent = client.send_goal_async(goal)
-        if not _within(sent, _ANSWER_S):
+        if not within(sent, _ANSWER_S):
             # It may have arrived all the same: then it must not move while nobody watches.
             sent.add_done_callback(_cancel_accepted)
             raise _unreachable(f"{what} does not answer; look at its driver")
@@ -293,7 +296,6 @@ class RobotClients:
                 raise _unreachable(f"{what} was told to stop and does not confirm it") from None
             raise
         self._current = None
-        self._node.say(attempt, attempt.message.PHASE_ACTING)
         response = ended.result()
         return response.status, response.result, to_ns(handle.stamp)
 
@@ -314,7 +316,7 @@ def _trajectory_message(path: trajectory.JointTrajectory) -> JointTrajectory:
     return message
 
 
-def _within(future: Future, seconds: float) -> bool:
+def within(future: Future, seconds: float) -> bool:
     """Whether a future is done within some seconds of steady time."""
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 
 from builtin_interfaces.msg import Time as TimeMsg
-from rclpy.clock import JumpThreshold
+from rclpy.clock import ClockChange, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -49,14 +49,21 @@ class RosTime:
         self._phase_ns = zlib.crc32(node.get_fully_qualified_name().encode()) % TICK_NS
         self._condition = threading.Condition()
         self._generation = 0
+        self._awaited: dict[int, int] = {}
+        """Moments that threads wait for, by the thread's number."""
         self._jumps = self._clock.create_jump_callback(
             JumpThreshold(
                 min_forward=Duration(nanoseconds=1),
                 min_backward=Duration(nanoseconds=-1),
                 on_clock_change=True,
             ),
-            post_callback=lambda _jump: self.notify(),
+            post_callback=self._on_jump,
         )
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it follows /clock."""
+        return bool(self._clock.ros_time_is_active)
 
     def now_ns(self) -> int:
         """ROS time now, in nanoseconds."""
@@ -82,6 +89,14 @@ class RosTime:
         tick = nanoseconds - nanoseconds % TICK_NS + self._phase_ns
         return tick if tick > nanoseconds else tick + TICK_NS
 
+    def _on_jump(self, jump: TimeJump) -> None:
+        """Wake whose moment has come; most moments of simulated time concern somebody else."""
+        now_ns = self.now_ns()
+        with self._condition:
+            is_due = any(moment_ns <= now_ns for moment_ns in self._awaited.values())
+        if is_due or jump.clock_change is not ClockChange.ROS_TIME_NO_CHANGE:
+            self.notify()
+
     def notify(self) -> None:
         """Have every waiter look again."""
         with self._condition:
@@ -99,6 +114,16 @@ class RosTime:
         Raises:
             ExternalShutdownException: this process is about to end.
         """
+        thread = threading.get_ident()
+        with self._condition:
+            self._awaited[thread] = when_ns
+        try:
+            return self._wait_until(when_ns, wake)
+        finally:
+            with self._condition:
+                del self._awaited[thread]
+
+    def _wait_until(self, when_ns: int, wake: Callable[[], bool]) -> bool:
         while True:
             # Read the generation before the time: a notice between the two is not missed, and the
             # clock is never asked while the lock is held that its jump callback wants.

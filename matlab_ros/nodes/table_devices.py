@@ -135,7 +135,7 @@ class TableDevices:
             last = goal.profile.segments[-1]
             return HeatOutcome(report, None, goal.profile.highest_c, last.dwell_min)
         if isinstance(goal, MeasureGoal):
-            return MeasureOutcome(report, _no_file(goal.sample_id))
+            return MeasureOutcome(report, _no_file(goal.sample_id), goal.program)
         assert isinstance(goal, AnalyseGoal)
         product = self._world.outcome(self._settings[goal.sample_id])
         fraction, sigma = product.objective, product.sigma if math.isfinite(product.sigma) else None

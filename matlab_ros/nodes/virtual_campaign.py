@@ -201,6 +201,8 @@ class CampaignClient:
         """How often the lab manager began anew: it counts its states from 1."""
         self._planner: PlannerState | None = None
         self._heard_at = time.monotonic()
+        self._last_word_at: float | None = None
+        """When the lab manager was heard last; joining anew changes nothing about it."""
         self._join()
         self._thread = threading.Thread(target=self._spin, name="campaign client", daemon=True)
         self._thread.start()
@@ -226,7 +228,7 @@ class CampaignClient:
         show: Callable[[LabState | None, PlannerState | None], None],
         check: Callable[[], None],
     ) -> Any:
-        """Ask for the campaign and wait for its end.
+        """Ask for the campaign and wait for its end, and for those of experiments beside it.
 
         Args:
             plan: the campaign.
@@ -245,6 +247,11 @@ class CampaignClient:
             # A lab manager that began anew does not know the goal. Its journal has the campaign:
             # the same definition goes on with it.
             answer = self._ask(goal, show, check)
+        guests = "the experiments beside the campaign"
+        while not self._until(
+            lambda: not self._has_guests(plan.name), self._restarts, show, check, guests
+        ):
+            self._check_heard()
         if answer.status != GoalStatus.STATUS_SUCCEEDED and not answer.result.error_message:
             answer.result.error_message = f"the goal ended with status {answer.status}"
         return answer.result
@@ -269,13 +276,15 @@ class CampaignClient:
             check()
             show(self._lab, self._planner)
             if time.monotonic() > limit:
+                self._check_heard()
                 raise LabError(
                     f"no lab manager came up within {START_PATIENCE_S:g} s; look at the lab's log"
                 )
         restarts = self._restarts
         accepted = self._client.send_goal_async(goal)
         what = "the lab manager to take the campaign"
-        if not self._until(accepted, restarts, show, check, what, ACCEPT_S):
+        accepted.add_done_callback(lambda _future: self._notify())
+        if not self._until(accepted.done, restarts, show, check, what, ACCEPT_S):
             return None
         handle = accepted.result()
         if handle is None:
@@ -283,8 +292,9 @@ class CampaignClient:
         if not handle.accepted:
             raise LabError("the lab manager does not take the campaign; look at the lab's log")
         ended = handle.get_result_async()
+        ended.add_done_callback(lambda _future: self._notify())
         try:
-            if not self._until(ended, restarts, show, check, "the campaign"):
+            if not self._until(ended.done, restarts, show, check, "the campaign"):
                 return None
         except KeyboardInterrupt:
             handle.cancel_goal_async()
@@ -295,19 +305,18 @@ class CampaignClient:
 
     def _until(
         self,
-        future: Any,
+        is_done: Callable[[], bool],
         restarts: int,
         show: Callable[[LabState | None, PlannerState | None], None],
         check: Callable[[], None],
         what: str,
         patience_s: float = math.inf,
     ) -> bool:
-        """Wait for a future; False where it is to be asked again: the lab manager began anew since
+        """Wait for something; False where it is to be asked again: the lab manager began anew since
         it had `restarts`, or it was not heard for long, or the patience has ended."""
         until = time.monotonic() + patience_s
-        future.add_done_callback(lambda _future: self._notify())
         moved_at, marks = time.monotonic(), None
-        while not future.done():
+        while not is_done():
             with self._changed:
                 self._changed.wait(LOOK_S)
             check()
@@ -327,6 +336,27 @@ class CampaignClient:
                     "look at the lab's log"
                 )
         return True
+
+    def _check_heard(self) -> None:
+        """See that a lab manager that was heard once is heard still.
+
+        Raises:
+            LabError: it is not, for longer than one that begins anew takes.
+        """
+        if self._last_word_at is None:
+            return
+        silent_s = time.monotonic() - self._last_word_at
+        if silent_s > START_PATIENCE_S:
+            raise LabError(
+                f"the lab manager was not heard for {silent_s:.0f} s: its process is gone, or the "
+                "router of its graph; what it was asked for stands in its journal, and the same "
+                "command goes on with it when both are back"
+            )
+
+    def _has_guests(self, campaign: str) -> bool:
+        """Whether experiments are under way that are none of the campaign's."""
+        lab = self._lab
+        return lab is not None and any(item.campaign != campaign for item in lab.experiments)
 
     def _is_awaiting_a_person(self) -> bool:
         """Whether the lab stands still until an operator says something, however long that is."""
@@ -350,7 +380,7 @@ class CampaignClient:
         if self._lab is not None and message.sequence < self._lab.sequence:
             self._restarts += 1
         self._lab = message
-        self._heard_at = time.monotonic()
+        self._heard_at = self._last_word_at = time.monotonic()
         self._notify()
 
     def _on_planner(self, message: PlannerState) -> None:

@@ -20,7 +20,7 @@ from matlab_ros.nodes.virtual_robot import VirtualRobotServers
 from matlab_ros.virtual.bench import START_S, VirtualBench
 from matlab_ros.virtual.misfortunes import load_misfortunes
 from matlab_ros.virtual.stepping import AttemptView, LabView, next_moment
-from matlab_ros_interfaces.msg import ActiveAttempt, DeviceState, LabState
+from matlab_ros_interfaces.msg import ActiveAttempt, DeviceState, LabWaits
 
 CLOCK_PERIOD_S = 0.1
 PACE_S = 0.05
@@ -30,10 +30,10 @@ class VirtualLabNode(Node):
     """Steps virtual time: lets the bench act up to a moment, then publishes it on /clock.
 
     Parameters: ``lab_file``, ``chemistry_dir``, ``structures_dir``, ``wire_dir``, ``share_dir``,
-    ``aeris_port``, ``shaker_port``, ``seed``, ``speed`` (virtual seconds in a second, 0: as fast as
-    everybody is done), ``offset_c.<furnace>``, ``log_dir`` (where the instruments keep their own
-    logs; empty: they keep none), ``misfortunes_file`` (what goes wrong by itself, and how often;
-    empty: nothing).
+    ``aeris_port``, ``shaker_port``, ``doors_port``, ``seed``, ``speed`` (virtual seconds in a
+    second, 0: as fast as everybody is done), ``offset_c.<furnace>``, ``log_dir`` (where the
+    instruments keep their own logs; empty: they keep none), ``misfortunes_file`` (what goes wrong
+    by itself, and how often; empty: nothing).
     """
 
     def __init__(self) -> None:
@@ -57,6 +57,7 @@ class VirtualLabNode(Node):
             int(str(parameter("seed", 0))),
             _path_or_none(parameter("log_dir", "")),
             load_misfortunes(_path_or_none(parameter("misfortunes_file", ""))),
+            int(str(parameter("doors_port", 7888))),
         )
         self._now_ns = round(START_S * 1e9)
         self._lock = threading.RLock()
@@ -65,7 +66,7 @@ class VirtualLabNode(Node):
         self._clock_publisher = self.create_publisher(ClockMsg, "/clock", QoSProfile(depth=10))
         self._robot_servers = VirtualRobotServers(self, self.bench.robot, self._step)
         views = MutuallyExclusiveCallbackGroup()
-        self.create_subscription(LabState, "lab_state", self._on_lab, LATCHED, callback_group=views)
+        self.create_subscription(LabWaits, "lab_waits", self._on_lab, LATCHED, callback_group=views)
         for device in lab.devices:
             self.create_subscription(
                 DeviceState,
@@ -95,7 +96,7 @@ class VirtualLabNode(Node):
         self.bench.close()
         super().destroy_node()
 
-    def _on_lab(self, message: LabState) -> None:
+    def _on_lab(self, message: LabWaits) -> None:
         self._lab_view = LabView(
             message.quiescent,
             tuple(zip(message.attempts_in_flight, message.attempt_devices, strict=True)),
@@ -126,12 +127,12 @@ class VirtualLabNode(Node):
 
     def _advance(self, at_most_ns: int | None) -> None:
         with self._lock:
-            moment_s = self.bench.robot.next_moment()
+            goals, moment_s = self._robot_servers.under_way()
             moment = next_moment(
                 self._now_ns,
                 self._lab_view,
                 self._device_views,
-                self._robot_servers.active_goal_ids(),
+                goals,
                 None if moment_s is None else _up(moment_s),
             )
             if moment is None:

@@ -71,7 +71,7 @@ class VirtualRobotServers:
     Args:
         node: that the servers belong to.
         robot: what moves.
-        on_change: told when `active_goal_ids` changed otherwise than by `settle`; whoever steps the
+        on_change: told when `under_way` changed otherwise than by `settle`; whoever steps the
             time looks again then.
     """
 
@@ -119,6 +119,8 @@ class VirtualRobotServers:
             )
         ]
         self._looks = 0
+        self._said_s = math.nan
+        """Virtual second of what was published last."""
         self._timer = node.create_timer(
             _LOOK_FOR_CANCELS_S,
             self._look_for_cancels,
@@ -127,17 +129,22 @@ class VirtualRobotServers:
         )
         self._publish()
 
-    def active_goal_ids(self) -> set[bytes]:
-        """Ids (16 bytes each) of the goals whose motion is under way."""
+    def under_way(self) -> tuple[set[bytes], float | None]:
+        """Ids (16 bytes each) of the goals whose motion is under way, and the virtual second at
+        which the next of these motions ends.
+
+        Both of one instant: with a goal that began between two looks, time would jump beyond the
+        end of its motion.
+        """
         with self._lock:
-            return set(self._goals)
+            return set(self._goals), self._robot.next_moment()
 
     def settle(self) -> None:
         """Publish where the robot is if it moves, and end the goals whose motion is over."""
         with self._lock:
             over = [goal for goal in self._goals.values() if goal.is_over]
             # What stands still is said at the timer's pace, however often time jumps.
-            if self._goals:
+            if self._goals and (over or self._robot.now_s != self._said_s):
                 self._publish()
             for goal in over:
                 self._end(goal)
@@ -261,7 +268,8 @@ class VirtualRobotServers:
     # What everybody may see ---------------------------------------------------------------
 
     def _publish(self) -> None:
-        stamp = to_msg(round(self._robot.now_s * 1e9))
+        self._said_s = self._robot.now_s
+        stamp = to_msg(round(self._said_s * 1e9))
         reading = self._robot.joint_state()
         message = JointState(
             name=list(reading.names),

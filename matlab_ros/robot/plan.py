@@ -75,6 +75,8 @@ class Stage:
     """For people, such as "drive to furnace_1"."""
     action: Drive | Move | Grip
     container: Whereabouts
+    station: str = ""
+    """That the arm reaches into meanwhile; empty: none."""
 
 
 @dataclass(frozen=True)

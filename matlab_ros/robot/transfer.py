@@ -103,7 +103,7 @@ def plan_transfer(
     else:
         stages.tuck(StageKind.APPROACHING, Whereabouts.SOURCE)
         if start.gripper is GripperReading.CLOSED:
-            stages.grip(StageKind.APPROACHING, closed=False, where=Whereabouts.SOURCE)
+            stages.grip(StageKind.APPROACHING, False, Whereabouts.SOURCE)
         stages.pick(*pick)
     stages.place(*place)
     return stages.plan()
@@ -121,6 +121,12 @@ def plan_retreat(
     stages = _Stages(source, target, start, False, limits, arm)
     stages.tuck(StageKind.RETREATING, Whereabouts.TARGET)
     return stages.plan()
+
+
+def is_tucked(state: RobotState, arm: MobileArm = MOBILE_ARM) -> bool:
+    """Whether the arm is folded up, and so reaches into nothing."""
+    way = np.array(state.joints_rad) - np.array(arm.tucked_rad)
+    return float(np.abs(way).max()) <= _AT_REST_RAD
 
 
 def _in_base(point_m: Point, base: BasePose) -> Point:
@@ -153,9 +159,9 @@ class _Stages:
 
     def tuck(self, kind: StageKind, where: Whereabouts) -> None:
         """From wherever the arm was left; first straight up where the tool points down."""
-        joints, tucked = np.array(self._start.joints_rad), np.array(self._arm.tucked_rad)
-        if float(np.abs(joints - tucked).max()) <= _AT_REST_RAD:
+        if is_tucked(self._start, self._arm):
             return
+        joints, tucked = np.array(self._start.joints_rad), np.array(self._arm.tucked_rad)
         lift = self._lift(joints)
         begin = joints if lift is None else lift[-1]
         carrying = where is Whereabouts.GRIPPER
@@ -192,13 +198,15 @@ class _Stages:
             f"reach {self._source}",
             self._way(way, there=True, carrying=False),
             Whereabouts.SOURCE,
+            station.name,
         )
-        self.grip(StageKind.GRASPING, closed=True, where=Whereabouts.SOURCE)
+        self.grip(StageKind.GRASPING, True, Whereabouts.SOURCE, station.name)
         self._move(
             StageKind.CARRYING,
             f"lift from {self._source}",
             self._way(way, there=False, carrying=True),
             Whereabouts.GRIPPER,
+            station.name,
         )
 
     def place(self, station: StationConfig, way: Reach) -> None:
@@ -209,13 +217,15 @@ class _Stages:
             f"lower to {self._target}",
             self._way(way, there=True, carrying=True),
             Whereabouts.GRIPPER,
+            station.name,
         )
-        self.grip(StageKind.PLACING, closed=False, where=Whereabouts.TARGET)
+        self.grip(StageKind.PLACING, False, Whereabouts.TARGET, station.name)
         self._move(
             StageKind.RETREATING,
             "tuck the arm",
             self._way(way, there=False, carrying=False),
             Whereabouts.TARGET,
+            station.name,
         )
 
     def _drive(self, station: StationConfig, kind: StageKind, where: Whereabouts) -> None:
@@ -229,18 +239,27 @@ class _Stages:
         self._stages.append(Stage(kind, f"drive to {station.name}", Drive(goal, duration), where))
         self._base = goal
 
-    def grip(self, kind: StageKind, *, closed: bool, where: Whereabouts) -> None:
+    def grip(self, kind: StageKind, closed: bool, where: Whereabouts, station: str = "") -> None:
         """A stroke of the gripper."""
         gap = 0.0 if closed else self._arm.gripper_open_m
         action = Grip(closed, gap, self._arm.gripper_stroke_s)
         self._stages.append(
-            Stage(kind, "close the gripper" if closed else "open the gripper", action, where)
+            Stage(
+                kind, "close the gripper" if closed else "open the gripper", action, where, station
+            )
         )
 
     def _way(self, way: Reach, *, there: bool, carrying: bool) -> tuple[_Part, ...]:
         return _way_parts(way, there, carrying, self._limits, self._arm)
 
-    def _move(self, kind: StageKind, step: str, parts: Sequence[_Part], where: Whereabouts) -> None:
+    def _move(
+        self,
+        kind: StageKind,
+        step: str,
+        parts: Sequence[_Part],
+        where: Whereabouts,
+        station: str = "",
+    ) -> None:
         """One stage that follows paths one after the other, at rest in between."""
         whole: JointTrajectory | None = None
         for part in parts:
@@ -255,7 +274,7 @@ class _Stages:
                 whole = part.motion if whole is None else whole.then(part.motion)
             self._length_m += part.length_m
         if whole is not None:
-            self._stages.append(Stage(kind, step, Move(whole), where))
+            self._stages.append(Stage(kind, step, Move(whole), where, station))
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,6 +103,18 @@ def test_requested_and_measured_stand_side_by_side(
     assert "2.13.0" in flat
 
 
+def test_a_reading_without_a_valid_calibration_is_marked(
+    campaign_of: Callable[..., CampaignRecord],
+) -> None:
+    data = campaign_of(3, 50)
+    assert "no valid calibration" not in render_report(data)
+    first = data.experiments[0]
+    doses = tuple(dataclasses.replace(dose, calibrated=False) for dose in first.doses)
+    marked = dataclasses.replace(first, doses=doses)
+    page = render_report(dataclasses.replace(data, experiments=(marked, *data.experiments[1:])))
+    assert page.count("no valid calibration") == len(doses)
+
+
 def test_names_cannot_become_markup_or_script(campaign_of: Callable[..., CampaignRecord]) -> None:
     evil = "</script><script>alert(1)</script><img src=x>"
     data = campaign_of(7, 50)

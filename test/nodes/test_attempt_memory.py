@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlab_ros.nodes import attempt_memory
@@ -43,6 +43,7 @@ def test_an_id_with_another_goal_is_a_conflict_and_changes_nothing() -> None:
     assert memory.begin("c-e1/heat/1", "another goal", 10).known is Known.CONFLICT
 
 
+@settings(deadline=None)
 @given(outcomes=st.lists(st.tuples(st.sampled_from([4, 5, 6]), st.binary()), min_size=1))
 def test_the_first_outcome_stays(outcomes: list[tuple[int, bytes]]) -> None:
     memory = AttemptMemory(None)

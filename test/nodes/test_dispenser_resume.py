@@ -16,9 +16,12 @@ import matlab_ros.nodes  # noqa: F401  (switches pocket_ros on where there is no
 pytest.importorskip("rclpy", reason="there is neither ROS 2 nor pocket_ros")
 
 from matlab_ros.instruments.quantos import DoseRequest, Job, JobState, QuantosBalance
+from matlab_ros.instruments.registry import connect
 from matlab_ros.instruments.transport import open_transport
+from matlab_ros.lab.goals import CalibrationMark
 from matlab_ros.model.faults import DeviceError, FaultCode
 from matlab_ros.model.lab_config import load_lab
+from matlab_ros.nodes.conversions import dose_reading_from, dose_reading_to
 from matlab_ros.nodes.dispenser import DispenserNode, _Work, read_note, write_note
 from matlab_ros.nodes.ros_time import to_msg
 from matlab_ros.virtual.instruments.dh_rail import DhRail
@@ -26,7 +29,7 @@ from matlab_ros.virtual.instruments.quantos import DosingHead
 from matlab_ros.virtual.instruments.quantos import QuantosBalance as Emulator
 from matlab_ros.virtual.instruments.wire import PseudoTerminal
 from matlab_ros_interfaces.action import Dispense
-from matlab_ros_interfaces.msg import Dose, DoseReading
+from matlab_ros_interfaces.msg import Calibration, Dose, DoseReading
 
 LAB = Path(__file__).parents[2] / "config" / "labs" / "virtual_lab.yaml"
 TARGET_MG = 200.0
@@ -38,6 +41,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.fell: list[tuple[str, float]] = []
         self.crucible_mg = 12_000.0
+        self.factor = 1.0
         self.now_s = 1.0
         self.emulator = Emulator(
             {1: DosingHead("MgO", 5000.0), 2: DosingHead("TiO2-rutile", 5000.0)},
@@ -90,6 +94,8 @@ class Scene:
             device=SimpleNamespace(name="dispenser"),
             poll_s=0.5,
             reject_percent=10.0,
+            corrected=lambda mg: self.factor * mg,
+            calibration=lambda: Calibration(certificate_id="B-3", factor=self.factor, valid=True),
             time=SimpleNamespace(now_ns=lambda: round(self.now_s * 1e9), now_msg=lambda: to_msg(0)),
         )
         return _Work(node, attempt, self.goal, self.result)  # type: ignore[arg-type]
@@ -114,6 +120,20 @@ def test_a_dose_that_went_on_meanwhile_is_weighed_and_counts(scene: Scene) -> No
     ((_, mass_mg),) = scene.fell
     (reading,) = scene.result.doses
     assert reading.measured_mg == pytest.approx(mass_mg, abs=0.1)
+
+
+def test_a_dose_is_corrected_by_the_balance_s_certificate_and_says_so(scene: Scene) -> None:
+    scene.factor = 1.01
+    scene.begin_dose()
+    scene.balance.start_dosing()
+    scene.wait(5.0)
+    scene.resumed(write_note([], under_way=True)).resume()
+    ((_, mass_mg),) = scene.fell
+    (reading,) = scene.result.doses
+    assert reading.measured_mg == pytest.approx(1.01 * mass_mg, abs=0.1)
+    read = dose_reading_from(reading)
+    assert read.calibration == CalibrationMark("B-3", factor=1.01, valid=True)
+    assert dose_reading_from(dose_reading_to(read)) == read
 
 
 def test_a_dose_that_never_began_may_be_begun(scene: Scene) -> None:
@@ -160,6 +180,8 @@ def test_a_start_that_failed_leaves_no_port_locked(tmp_path: Path) -> None:
         _find_shaker=lambda: None,
         _balance_port=str(tmp_path / "balance"),
         _magazine_port=wire.url,
+        _wire=lambda driver, port, part: connect(driver, port),
+        _reply_s=0.5,
         _pitch_mm=60.0,
         _slots=8,
     )

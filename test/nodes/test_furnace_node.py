@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from action_msgs.msg import GoalStatus
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,12 +31,14 @@ from matlab_ros.model.faults import FaultCode
 from matlab_ros.nodes.device_node import LATCHED
 from matlab_ros.nodes.furnace import FurnaceNode, dwell_minutes
 from matlab_ros.nodes.ros_time import to_msg, to_ns
-from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216, ProgramFate
-from matlab_ros.virtual.instruments.wire import PseudoTerminal
+from matlab_ros.virtual.bench import FURNACES
+from matlab_ros.virtual.instruments.door import FurnaceDoors
+from matlab_ros.virtual.instruments.furnace_controller import ProgramFate
+from matlab_ros.virtual.instruments.wire import LoopbackServer, PseudoTerminal
 from matlab_ros.virtual.stepping import AttemptView, LabView, next_moment
 from matlab_ros_interfaces.action import Heat
 from matlab_ros_interfaces.msg import ActiveAttempt, DeviceState, HeatSegment, SampleOutcome
-from matlab_ros_interfaces.srv import EmergencyStop
+from matlab_ros_interfaces.srv import EmergencyStop, ReachIn
 
 LAB_FILE = Path(__file__).parents[2] / "config" / "labs" / "virtual_lab.yaml"
 DEADLINE_S = 30.0
@@ -51,26 +54,43 @@ class Furnace:
     Args:
         folder: of the wire and the node's memory.
         separate: the node is a process of its own.
+        driver: what the controller is.
+        door: a motor moves its door.
+        calibration: of the thermocouple, instead of the lab file's.
     """
 
-    def __init__(self, folder: Path, *, separate: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        separate: bool = False,
+        driver: str = "eurotherm_3216",
+        door: bool = False,
+        calibration: Mapping[str, object] | None = None,
+    ) -> None:
         self._folder = folder
+        self.doors = FurnaceDoors()
+        self._doors_server = LoopbackServer(self.doors.answer)
+        lab_file = _lab_file(folder, self._doors_server.url if door else "", calibration)
         self._process: subprocess.Popen[bytes] | None = None
-        self.controller = Eurotherm3216(np.random.default_rng(1))
+        self.controller = FURNACES[driver](np.random.default_rng(1))
         self.controller.advance_to(BEGAN_S)
-        self._wire = PseudoTerminal(folder / "furnace", self.controller)
+        self.wire = PseudoTerminal(folder / "furnace", self.controller)
         self.now_ns = round(BEGAN_S * 1e9)
         self.stop_at_ns = 2**62
         """The clock does not go beyond."""
         self.states: list[DeviceState] = []
         self._changed = threading.Condition()
         self._over = False
-        rclpy.init(args=_arguments(folder))
+        self.doors.advance_to(BEGAN_S)
+        self._arguments = [*_arguments(folder, lab_file), "-p", f"driver:={driver}"]
+        rclpy.init(args=self._arguments)
         self.node = Node("onlooker")
         self._clock = self.node.create_publisher(Clock, "/clock", LATCHED)
         self.node.create_subscription(DeviceState, "furnace_1/state", self._on_state, LATCHED)
         self.client = ActionClient(self.node, Heat, "furnace_1/heat")
         self.stop = self.node.create_client(EmergencyStop, "furnace_1/emergency_stop")
+        self.entry = self.node.create_client(ReachIn, "furnace_1/reach_in")
         self._change = self.node.create_client(ChangeState, "furnace_1/change_state")
         self._executor = MultiThreadedExecutor(num_threads=10)
         self._executor.add_node(self.node)
@@ -88,7 +108,7 @@ class Furnace:
     def _start_process(self) -> None:
         root = str(Path(__file__).parents[2])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", NODE, *_arguments(self._folder)],
+            [sys.executable, "-c", NODE, *self._arguments],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([root, *sys.path])},
         )
 
@@ -126,7 +146,8 @@ class Furnace:
         if self._furnace is not None:
             self._furnace.destroy_node()
         self.node.destroy_node()
-        self._wire.close()
+        self.wire.close()
+        self._doors_server.close()
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
@@ -175,6 +196,7 @@ class Furnace:
                 moment = self._moment()
             assert moment is not None
             self.controller.advance_to(moment * 1e-9)
+            self.doors.advance_to(moment * 1e-9)
             self.now_ns = moment
             self._clock.publish(Clock(clock=to_msg(moment)))
 
@@ -227,12 +249,25 @@ def wait(future: Any) -> Any:
     return future.result()
 
 
-def _arguments(folder: Path) -> list[str]:
+def _lab_file(folder: Path, doors: str, calibration: Mapping[str, object] | None) -> Path:
+    content = yaml.safe_load(LAB_FILE.read_text())
+    device = next(item for item in content["devices"] if item["name"] == "furnace_1")
+    if doors:
+        device["door"] = {"letter": "A"}
+        device["ports"] = {"door": doors}
+    if calibration is not None:
+        device["calibration"] = dict(calibration)
+    path = folder / "lab.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def _arguments(folder: Path, lab_file: Path) -> list[str]:
     return [
-        *("--ros-args", "-p", f"lab_file:={LAB_FILE}", "-p", f"state_dir:={folder / 'devices'}"),
+        *("--ros-args", "-p", f"lab_file:={lab_file}", "-p", f"state_dir:={folder / 'devices'}"),
         *("-p", "use_sim_time:=true", "-p", "device:=furnace_1", "-r", "furnace:__node:=furnace_1"),
         *("-p", f"port:=serial://{folder}/furnace?baudrate=19200&silence_ms=0"),
-        *("-p", "poll_period_s:=600.0"),
+        *("-p", "poll_period_s:=600.0", "-p", f"record:={folder / 'furnace.traffic'}"),
     ]
 
 
@@ -277,6 +312,24 @@ def test_a_profile_is_run_to_its_end_and_measured(furnace: Furnace) -> None:
     assert math.isclose(result.dwell_min, 60.0, abs_tol=10)
     assert result.trace.measured_c[-1] < 80.0
     assert not result.report.recalled
+
+
+def test_another_controller_is_a_line_and_its_traffic_is_recorded(
+    graph: None, tmp_path: Path
+) -> None:
+    furnace = Furnace(tmp_path, driver="eurotherm_2416")
+    try:
+        furnace.activate()
+        answer = furnace.heat()
+        _agree(answer)
+        assert answer.status == GoalStatus.STATUS_SUCCEEDED
+        assert math.isclose(answer.result.max_measured_c, 600.0, abs_tol=10)
+    finally:
+        furnace.close()
+    text = (tmp_path / "furnace.traffic").read_text()
+    assert text.startswith("# matlab-ros traffic 1\n# eurotherm_2416 on ")
+    # The program is started: register 23 becomes 2.
+    assert "01 06 00 17 00 02" in text
 
 
 def test_remaining_time_is_the_controller_s(furnace: Furnace) -> None:
@@ -518,3 +571,133 @@ def test_a_node_that_is_told_twice_to_end_ends_in_order(furnace_process: Furnace
     for _ in range(3):
         process.send_signal(signal.SIGINT)
     assert process.wait(DEADLINE_S) == 0
+
+
+def _enter(furnace: Furnace, *, enter: bool = True) -> ReachIn.Response:
+    assert furnace.entry.wait_for_service(DEADLINE_S)
+    return wait(furnace.entry.call_async(ReachIn.Request(arm="arm", enter=enter)))
+
+
+def test_a_hot_furnace_lets_nobody_in_and_one_with_an_arm_inside_does_not_heat(
+    furnace: Furnace,
+) -> None:
+    furnace.hold_at(1.0)
+    ended = furnace.send().get_result_async()
+    furnace.wait_until_held()
+    answer = _enter(furnace)
+    assert not answer.granted
+    assert not answer.ask_again
+    assert answer.error_code == FaultCode.TRANSFER_INTERLOCKED
+    assert "program is running" in answer.error_message
+    furnace.release()
+    assert wait(ended).status == GoalStatus.STATUS_SUCCEEDED
+
+    assert _enter(furnace).granted
+    heated = furnace.heat("c-e0002/heat/1")
+    _agree(heated)
+    assert heated.result.error_code == FaultCode.HEAT_INTERLOCKED
+    assert "arm may be inside" in heated.result.error_message
+    assert {item.outcome for item in heated.result.report.samples} == {SampleOutcome.UNTOUCHED}
+    assert _enter(furnace, enter=False).granted
+    assert furnace.heat("c-e0003/heat/1").status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_who_is_inside_is_known_to_the_next_process(furnace_process: Furnace) -> None:
+    assert _enter(furnace_process).granted
+    furnace_process.die_and_begin_anew(signal.SIGKILL)
+    answer = furnace_process.heat()
+    assert answer.result.error_code == FaultCode.HEAT_INTERLOCKED
+
+
+def test_a_door_is_closed_before_it_heats_and_opened_for_an_arm_when_it_is_cold(
+    graph: None, tmp_path: Path
+) -> None:
+    furnace = Furnace(tmp_path, door=True)
+    try:
+        furnace.activate()
+        assert _enter(furnace).ask_again
+        furnace.doors.advance_to(furnace.now_ns * 1e-9 + 30.0)
+        assert furnace.doors.is_open("A")
+        assert _enter(furnace).granted
+        assert _enter(furnace, enter=False).granted
+        furnace.hold_at(1.0)
+        ended = furnace.send().get_result_async()
+        furnace.wait_until_held()
+        assert not furnace.doors.is_open("A")
+        assert furnace.controller.crucible_c > 300
+        assert not _enter(furnace).granted
+        assert not furnace.doors.is_open("A")
+        # Somebody forces it: the heater goes off.
+        furnace.doors.answer(b"Open A\n")
+        furnace.release()
+        answer = wait(ended)
+        _agree(answer)
+        assert answer.result.error_code == FaultCode.HEAT_INTERLOCKED
+        assert not furnace.controller.is_heating
+    finally:
+        furnace.close()
+
+
+@pytest.mark.parametrize(("until", "counts"), [("2030-01-01", True), ("1969-12-31", False)])
+def test_readings_are_corrected_and_say_by_which_certificate(
+    graph: None, tmp_path: Path, until: str, counts: bool
+) -> None:
+    certificate = {
+        "certificate_id": "T-17",
+        "calibrated": "1969-01-01",
+        "valid_until": until,
+        "offset": 15.0,
+    }
+    furnace = Furnace(tmp_path, calibration=certificate)
+    try:
+        furnace.activate()
+        result = furnace.heat().result
+        assert math.isclose(result.max_measured_c, 615.0, abs_tol=8)
+        assert result.calibration.certificate_id == "T-17"
+        assert result.calibration.offset == 15.0
+        assert result.calibration.valid is counts
+    finally:
+        furnace.close()
+
+
+def test_lost_contact_is_told_with_what_the_furnace_does_meanwhile(furnace: Furnace) -> None:
+    furnace.hold_at(1.0)
+    ended = furnace.send().get_result_async()
+    furnace.wait_until_held()
+    furnace.wire.faults.mute = True
+    furnace.release()
+    answer = wait(ended)
+    _agree(answer)
+    assert answer.result.error_code == FaultCode.HEAT_CONTACT_LOST
+    for words in ("given all of it before the start", "ends it cold", "Do not open furnace_1"):
+        assert words in answer.result.error_message
+    state = furnace.wait_for(lambda state: state.faulted)
+    assert state.fault_code == FaultCode.HEAT_CONTACT_LOST
+    assert not _enter(furnace).granted
+    # Nobody asks it any more: it ends its program and cools.
+    furnace.controller.advance_to(furnace.now_ns * 1e-9 + 12 * 3600)
+    assert furnace.controller.crucible_c < UNLOAD_BELOW_C
+    furnace.wire.faults.mute = False
+    furnace.wait_for(lambda state: not state.faulted)
+    assert _enter(furnace).granted
+
+
+def test_a_stop_that_the_furnace_does_not_hear_is_said_again_until_it_does(
+    furnace: Furnace,
+) -> None:
+    furnace.hold_at(1.0)
+    ended = furnace.send().get_result_async()
+    furnace.wait_until_held()
+    furnace.wire.faults.mute = True
+    furnace.controller.refuse_writes = True
+    answer = wait(furnace.stop.call_async(EmergencyStop.Request(engage=True)))
+    assert not answer.success
+    assert answer.message
+    assert furnace.controller.is_heating
+    furnace.controller.refuse_writes = False
+    furnace.wire.faults.mute = False
+    furnace.wait_for(lambda state: not state.faulted and state.estopped)
+    furnace.controller.advance_to(furnace.now_ns * 1e-9 + 60.0)
+    assert not furnace.controller.is_heating
+    furnace.release()
+    assert wait(ended).status == GoalStatus.STATUS_ABORTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.time import Time
 
 from matlab_ros.nodes.ros_time import TICK_NS, RosTime, to_msg, to_ns
 
@@ -64,3 +66,23 @@ def test_whoever_waits_is_woken_before_the_time_has_come(times: dict[str, Any]) 
     time = times["lab_manager"]
     assert not time.wait_until(10**18, wake=lambda: True)
     assert time.wait_until(0)
+
+
+def test_jumps_before_the_moment_wake_nobody(times: dict[str, Any]) -> None:
+    time, looks, began = times["characterisation"], [], threading.Event()
+
+    def look() -> bool:
+        looks.append(time.now_ns())
+        began.set()
+        return False
+
+    waiter = threading.Thread(target=time.wait_until, args=(10**9, look))
+    waiter.start()
+    assert began.wait(30.0)
+    clock = time._clock
+    for now_ns in range(1, 2001):
+        clock.set_ros_time_override(Time(nanoseconds=now_ns))
+    clock.set_ros_time_override(Time(nanoseconds=10**9))
+    waiter.join(30.0)
+    assert not waiter.is_alive()
+    assert len(looks) < 200

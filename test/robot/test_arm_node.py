@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import math
 import os
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from action_msgs.msg import GoalStatus  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
+from rclpy.callback_groups import ReentrantCallbackGroup  # noqa: E402
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
@@ -39,7 +42,7 @@ from matlab_ros.virtual.robot import KinematicRobot  # noqa: E402
 from matlab_ros.virtual.stepping import AttemptView, LabView, next_moment  # noqa: E402
 from matlab_ros_interfaces.action import TransferSample  # noqa: E402
 from matlab_ros_interfaces.msg import ActiveAttempt, DeviceState, SampleOutcome  # noqa: E402
-from matlab_ros_interfaces.srv import EmergencyStop  # noqa: E402
+from matlab_ros_interfaces.srv import EmergencyStop, ReachIn  # noqa: E402
 
 LAB_FILE = Path(__file__).parents[2] / "config" / "labs" / "virtual_lab.yaml"
 DEADLINE_S = 30.0
@@ -93,6 +96,17 @@ class SmallLab:
         self.servers = VirtualRobotServers(self.node, self.robot, self._look_again)
         self.node.create_subscription(DeviceState, "arm/state", self._on_state, LATCHED)
         self.client = ActionClient(self.node, TransferSample, "transfer_sample")
+        self.asked: list[tuple[str, bool]] = []
+        """Furnaces that were asked for entry (True) or told that the arm has left."""
+        self.hot: dict[str, int] = {}
+        """How often each furnace says no before it says yes."""
+        for name in ("furnace_1", "furnace_2"):
+            self.node.create_service(
+                ReachIn,
+                f"{name}/reach_in",
+                functools.partial(self._reach_in, name),
+                callback_group=ReentrantCallbackGroup(),
+            )
         self._executor = MultiThreadedExecutor(num_threads=10)
         self._executor.add_node(self.node)
         self.arm = None if separate else ArmNode()
@@ -147,6 +161,15 @@ class SmallLab:
 
     # The world.
 
+    def _reach_in(self, name: str, request: Any, response: Any) -> Any:
+        self.asked.append((name, request.enter))
+        response.granted = not (request.enter and self.hot.get(name, 0) > 0)
+        if not response.granted:
+            self.hot[name] -= 1
+            response.error_code = int(FaultCode.TRANSFER_INTERLOCKED)
+            response.error_message = f"{name} is at 400 C and is opened below 200 C"
+        return response
+
     def _pick(self, position: str) -> bool:
         found = position in self.taken
         self.taken.discard(position)
@@ -193,13 +216,13 @@ class SmallLab:
             )
             for attempt in state.attempts
         ]
-        robot = self.robot.next_moment()
+        goals, robot = self.servers.under_way()
         lab = LabView(True, tuple((view.attempt_id, "arm") for view in views))
         return next_moment(
             self.now_ns,
             lab,
             {"arm": views},
-            self.servers.active_goal_ids(),
+            goals,
             None if robot is None else round(robot * 1e9),
         )
 
@@ -290,6 +313,41 @@ def test_a_container_is_carried_and_everybody_agrees_where_it_is(lab: SmallLab) 
     assert lab.taken == {"rack/1", "rack/2", "rack/3"}
 
 
+def test_a_furnace_is_asked_before_the_arm_reaches_in_and_told_when_it_has_left(
+    lab: SmallLab,
+) -> None:
+    # A new process may have been inside anything; from then on only what it asked is told.
+    assert lab.transfer("rack/1", "furnace_1/3").result.error_code == 0
+    assert ("furnace_1", True) in lab.asked
+    assert lab.asked[-1] == ("furnace_1", False)
+    lab.asked.clear()
+    assert lab.transfer("furnace_1/3", "rack/1", "x/transfer/2").result.error_code == 0
+    assert lab.asked == [("furnace_1", True), ("furnace_1", False)]
+    lab.asked.clear()
+    assert lab.transfer("rack/1", "rack/9", "x/transfer/3").result.error_code == 0
+    assert lab.asked == []
+
+
+def test_the_arm_waits_outside_a_furnace_that_says_no(lab: SmallLab) -> None:
+    lab.hot["furnace_1"] = 5
+    began_ns = lab.now_ns
+    answer = lab.transfer("rack/1", "furnace_1/3")
+    assert answer.result.error_code == 0
+    assert lab.now_ns - began_ns > 5 * 30e9
+
+    # It never cools: the arm gives up outside, with what it holds.
+    lab.hot["furnace_2"] = 10_000
+    answer = lab.transfer("rack/2", "furnace_2/1", "x/transfer/2")
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.error_code == FaultCode.TRANSFER_INTERLOCKED
+    assert "400 C" in answer.result.error_message
+    assert answer.result.final_position == "arm/gripper"
+    assert "furnace_2/1" not in lab.taken
+    # The tool is not where the furnace's crucibles stand.
+    point = position_points(load_lab(LAB_FILE))["furnace_2/1"]
+    assert math.dist(lab.robot.tool_point(), point) > 0.25
+
+
 def test_an_attempt_that_is_sent_again_is_not_done_again(lab: SmallLab) -> None:
     lab.transfer("rack/1", "rack/10")
     at_ns = lab.now_ns
@@ -339,7 +397,7 @@ def test_a_cancel_at_any_stage_stops_and_says_where_the_container_is(
     answer = wait(handles[0].get_result_async())
     assert answer.status == GoalStatus.STATUS_CANCELED
     assert answer.result.error_code == FaultCode.CANCELED
-    assert not lab.servers.active_goal_ids()
+    assert not lab.servers.under_way()[0]
     where = answer.result.final_position
     assert where in ("rack/1", "arm/gripper", "furnace_1/3")
     assert lab.robot.holds == (where == "arm/gripper")

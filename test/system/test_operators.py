@@ -97,8 +97,14 @@ def own_share(folder: Path) -> Path:
     for name in ("launch", "urdf"):
         (folder / name).symlink_to(REPOSITORY / name)
     for item in (REPOSITORY / "config").iterdir():
-        if item.name != "recipes":
+        if item.name not in ("recipes", "labs"):
             (folder / "config" / item.name).symlink_to(item)
+    # A lab that lists no programs: that one is missing is found out at the diffractometer.
+    lab = yaml.safe_load((REPOSITORY / "config/labs/virtual_lab.yaml").read_text())
+    for device in lab["devices"]:
+        device.pop("programs", None)
+    (folder / "config/labs").mkdir()
+    (folder / "config/labs/virtual_lab.yaml").write_text(yaml.safe_dump(lab))
     recipe = yaml.safe_load((REPOSITORY / "config/recipes/solid_state.yaml").read_text())
     recipe["parameters"].append("program")
     for step in recipe["steps"]:

@@ -1,0 +1,1 @@
+"""What benchmarks/safe_stop.py is made of."""
