@@ -52,6 +52,8 @@ setup(
         "pymodbus>=3.8,<4",
         "transforms3d>=0.4.1",
         "gemmi>=0.6.5",
+        "spglib>=2.5",
+        'rietx>=1.10; python_version >= "3.11"',
         "numba>=0.59",
         "eclipse-zenoh>=1.6",
         "xxhash>=3.4",
@@ -71,6 +73,7 @@ setup(
         "test": [
             "cryptography>=42",
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "hypothesis>=6.90",
             "psycopg[binary]>=3.1",
             "rosbags>=0.11",

@@ -18,7 +18,6 @@ import os
 import platform
 import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -39,6 +38,9 @@ from matlab_ros.share import config_file
 
 RESULT = Path(__file__).resolve().parent / "results" / "scale.md"
 ENGINE = Path(__file__).resolve().parent / "scale_engine.py"
+PACE = ("analysis_time_s:=2400", "planning_time_s:=3600")
+"""Virtual seconds that an analysis and a suggestion take. Time goes on beside them for as long, so
+that both processors have something to do; where a sample takes most of a day it is not much."""
 LOOK_S = 0.25
 PATIENCE_S = 3600.0
 READY_P50_MS, READY_P99_MS, COMPLETION_P99_MS = 10.0, 50.0, 100.0
@@ -159,7 +161,11 @@ def run(samples: int, seed: int, folder: Path) -> Run:
     began = time.monotonic()
     command = [sys.executable, "-m", "matlab_ros.cli", "campaign", str(campaign), "--plain"]
     process = subprocess.Popen(
-        [*command, "--seed", str(seed), "--experiments", str(samples), "--results", str(folder)],
+        [
+            *command,
+            *("--seed", str(seed), "--experiments", str(samples), "--results", str(folder)),
+            *(word for item in PACE for word in ("--set", item)),
+        ],
         stdout=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
@@ -174,7 +180,7 @@ def run(samples: int, seed: int, folder: Path) -> Run:
     run_dir = folder / "a_lab" / "run"
     journal = JournalReader(f"sqlite:///{run_dir}/journal.sqlite")
     record = record_of(journal.read())
-    lines = history(journal)
+    lines = history(journal, folder)
     journal.close()
     values = [item.objective for item in record.measured() if item.objective is not None]
     timings = read_timings(run_dir / "timing.csv")
@@ -195,11 +201,12 @@ def run(samples: int, seed: int, folder: Path) -> Run:
     )
 
 
-def history(journal: JournalReader) -> tuple[str, ...]:
-    """A journal's entries without their wall-clock times, one line each."""
+def history(journal: JournalReader, folder: Path) -> tuple[str, ...]:
+    """A journal's entries without wall-clock times and without the folder of its files, one line
+    each: the digests of two runs can be compared wherever and whenever they ran."""
     return tuple(
         f"{entry.sequence} {entry.campaign} {entry.ros_time_ns} {entry.event.TAG} "
-        f"{to_json(entry.event)}"
+        f"{to_json(entry.event).replace(folder.as_uri(), 'results')}"
         for entry in journal.read()
     )
 
@@ -234,6 +241,8 @@ def report(runs: Sequence[Run], seed: int, load: float, limit_s: float) -> list[
         "The campaign a_lab through all processes, from the command to the report: 4 furnaces of 8 "
         "crucibles, one dispenser, one arm, one diffractometer, the planner's Gaussian process, "
         "and a Rietveld fit of every pattern.",
+        "",
+        f"Virtual seconds that computing takes in it: {', '.join(PACE)}.",
         "",
         f"Seed {seed}. Python {platform.python_version()}, numpy {version('numpy')}, torch "
         f"{version('torch')}, botorch {version('botorch')}, numba {version('numba')}, "
@@ -309,11 +318,8 @@ def main() -> int:
     load = os.getloadavg()[0]
     runs = []
     with tempfile.TemporaryDirectory() as base:
-        # The journal names its files: both runs have theirs in the same place.
-        folder = Path(base) / "results"
-        for _ in range(2 if options.repeat else 1):
-            shutil.rmtree(folder, ignore_errors=True)
-            runs.append(run(options.samples, options.seed, folder))
+        for number in range(2 if options.repeat else 1):
+            runs.append(run(options.samples, options.seed, Path(base) / f"results_{number}"))
     lines = report(runs, options.seed, load, options.limit)
     well = all(item.code == 0 and item.wall_s <= options.limit for item in runs)
     well = well and len({item.history for item in runs}) == 1

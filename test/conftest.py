@@ -1,4 +1,6 @@
-"""A PostgreSQL server for the tests that want one: thrown away afterwards, skipped where none is.
+"""An index of structures of the tests' own, and a PostgreSQL server for those that want one.
+
+The server is thrown away afterwards, and skipped where none is.
 
 `MATLAB_ROS_POSTGRESQL` may name the URL of a server at hand whose user may create databases;
 otherwise the binaries of an installed one start a server of our own in a temporary folder.
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 
 SERVER_VARIABLE = "MATLAB_ROS_POSTGRESQL"
+STRUCTURES_VARIABLE = "MATLAB_ROS_STRUCTURES"
 _UNPRIVILEGED = ("postgres", "nobody")
 
 
@@ -84,6 +87,13 @@ def _server_user() -> str | None:
 
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in _UNPRIVILEGED if name in known), None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_structure_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STRUCTURES_VARIABLE, str(tmp_path_factory.mktemp("structures")))
+        yield
 
 
 @pytest.fixture(scope="session")

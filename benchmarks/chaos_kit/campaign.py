@@ -235,6 +235,8 @@ class ChaosCampaign:
         options = ["--plain", "--results", str(self._folder / "results")]
         if self._misfortunes:
             options += ["--set", f"misfortunes_file:={HERE / 'misfortunes.yaml'}"]
+            # A wire that is mute for a while must not hold up virtual time for longer than that.
+            options += ["--set", "reply_patience_s:=0.5"]
         with (self._folder / "printed").open("wb") as printed:
             return subprocess.Popen(
                 [sys.executable, "-m", "matlab_ros.cli", "campaign", str(file), *options],

@@ -110,6 +110,7 @@ GOOD = wire.pack_attachment(1, bytes(16))
         (None, None),
         (None, b"short"),
     ],
+    ids=["empty", "longer than it is", "too short", "unattached", "attachment too short"],
 )
 def test_malformed_message_is_dropped_told_once_and_the_next_is_heard(
     ros, intruder, capsys, payload, attachment

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...idl import load
+from ...idl import deserialize, load
 from .._core.graph import MATCH_POLL_SEC
 from .._core.ready import Once
 from ..client import Client
@@ -147,6 +147,7 @@ class ActionClient:
             self._rclpy_on_feedback,
             feedback_sub_qos_profile or QoSProfile(depth=10),
             callback_group=self.callback_group,
+            raw=True,
         )
         self._rclpy_status_subscription = node.create_subscription(
             load("action_msgs/msg/GoalStatusArray"),
@@ -176,9 +177,18 @@ class ActionClient:
 
     # Topics
 
-    def _rclpy_on_feedback(self, message: Any) -> Any:
-        callback = self._rclpy_feedback_callbacks.get(bytes(message.goal_id.uuid))
-        return None if callback is None else callback(message)
+    def _rclpy_on_feedback(self, raw: bytes) -> Any:
+        # The goal's id stands first, behind the four bytes of the header: feedback on others'
+        # goals, or that nobody wants, is not read.
+        callback = self._rclpy_feedback_callbacks.get(raw[4:20])
+        if callback is None:
+            return None
+        try:
+            message = deserialize(raw, self._rclpy_action_type.Impl.FeedbackMessage)
+        except ValueError as error:
+            self._rclpy_complain(f"dropped feedback of '{self._rclpy_action_name}': {error}")
+            return None
+        return callback(message)
 
     def _rclpy_on_status(self, raw: bytes) -> None:
         try:
