@@ -25,8 +25,9 @@ class Controller:
 def test_only_silence_that_lasts_is_a_fault() -> None:
     controller, faults = Controller(), []
     node: Any = SimpleNamespace(
-        _controller=controller,
+        _furnace=controller,
         _idle_failures=0,
+        _lost=None,
         busy=False,
         fault=faults.append,
         _publish_temperature=lambda _measured_c: None,
