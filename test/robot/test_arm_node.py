@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,18 @@ class SmallLab:
 
     def start_process(self) -> subprocess.Popen[bytes]:
         """The arm's node as a process of its own, active."""
+        client = self.node.create_client(ChangeState, "arm/change_state")
+        # What a killed one offered is known for a moment longer; asked there, nobody would answer.
+        deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
+        while client.service_is_ready():
+            assert time.monotonic() < deadline, "the dead arm still seems to be there"
+            pause.wait(0.01)
         command = [sys.executable, "-m", "matlab_ros.nodes.arm"]
         root = str(Path(__file__).parents[2])
         process = subprocess.Popen(
             [*command, *_arguments(self._state_dir)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([root, *sys.path])},
         )
-        client = self.node.create_client(ChangeState, "arm/change_state")
         assert client.wait_for_service(DEADLINE_S)
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             request = ChangeState.Request(transition=Transition(id=transition))

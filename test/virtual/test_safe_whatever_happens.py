@@ -7,7 +7,7 @@ import contextlib
 import functools
 import math
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -315,29 +315,8 @@ class SafeLab(RuleBasedStateMachine):
                 assert not self.bench.is_closed(station), f"the arm is in the closed {station}"
 
 
-class Blind(GuardedFurnace):
-    """One that does not look how hot it is."""
-
-    def _require_cool(self) -> None:
-        return
-
-
-class Forgetful(GuardedFurnace):
-    """One that closes its door whoever is inside."""
-
-    def _require_empty(self) -> None:
-        return
-
-
-class Careless(GuardedFurnace):
-    """One that heats whatever its door does."""
-
-    def _require_closed(self) -> None:
-        return
-
-
 SHORT = settings(
-    max_examples=50,
+    max_examples=25,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
@@ -363,10 +342,71 @@ def test_the_lab_is_safe_whatever_is_done_and_goes_wrong_for_longer() -> None:
     )
 
 
-@pytest.mark.parametrize("careless", [Blind, Careless, Forgetful], ids=lambda kind: kind.__name__)
-def test_a_furnace_that_does_not_look_is_found_out(careless: type[GuardedFurnace]) -> None:
+class Blind(GuardedFurnace):
+    """One that does not look how hot it is."""
+
+    def _require_cool(self) -> None:
+        return
+
+
+class Forgetful(GuardedFurnace):
+    """One that closes its door whoever is inside."""
+
+    def _require_empty(self) -> None:
+        return
+
+
+class Careless(GuardedFurnace):
+    """One that heats whatever its door does."""
+
+    def _require_closed(self) -> None:
+        return
+
+
+def _open_when_hot(lab: SafeLab) -> None:
+    lab.heat("furnace_1", 400.0, 10.0, 600.0, True)
+    lab.let_time_pass(300.0, False)
+    lab.open_door_by_hand("furnace_1")
+
+
+def _shut_on_the_arm(lab: SafeLab) -> None:
+    lab.plan_a_transfer("crucible-01", "furnace_1/1")
+    place = POINTS["furnace_1/1"]
+    while lab.plan is not None and math.dist(lab.bench.robot.tool_point(), place) > INSIDE_M / 2:
+        lab.move_the_arm(breaks_off=9, stages=1)
+        lab.let_time_pass(0.2, False)
+    lab.shut("furnace_1")
+
+
+def _heat_when_open(lab: SafeLab) -> None:
+    lab.open_door_by_hand("furnace_1")
+    lab.let_time_pass(1.0, False)
+    lab.heat("furnace_1", 400.0, 10.0, 30.0, False)
+
+
+@pytest.mark.parametrize(
+    ("careless", "misdeed", "seen"),
+    [
+        (Blind, _open_when_hot, "is open at"),
+        (Forgetful, _shut_on_the_arm, "the arm is in the closed"),
+        (Careless, _heat_when_open, "heats with its door open"),
+    ],
+)
+def test_a_furnace_that_does_not_look_is_found_out(
+    careless: type[GuardedFurnace], misdeed: Callable[[SafeLab], None], seen: str
+) -> None:
     class Lab(SafeLab):
         guarded = careless
 
-    with pytest.raises(AssertionError):
-        run_state_machine_as_test(Lab, settings=settings(SHORT, max_examples=200))
+    def tried(kind: type[SafeLab]) -> None:
+        lab = kind()
+        try:
+            misdeed(lab)
+            lab.let_time_pass(1.0, False)
+            lab.look()
+        finally:
+            lab.teardown()
+
+    tried(SafeLab)
+    with pytest.raises(AssertionError, match=seen):
+        tried(Lab)

@@ -55,9 +55,10 @@ def test_answer_is_the_one_that_would_be_found_here(analyst: Analyst, pattern: P
     assert [phase.structure.name for phase in answer.analysis.phases] == [
         phase.structure.name for phase in here.phases
     ]
-    assert [phase.weight_fraction for phase in answer.analysis.phases] == [
-        phase.weight_fraction for phase in here.phases
-    ]
+    # The process has one thread for its sums, this one perhaps more: the last digit may differ.
+    assert [phase.weight_fraction for phase in answer.analysis.phases] == pytest.approx(
+        [phase.weight_fraction for phase in here.phases], rel=1e-9
+    )
 
 
 def test_errors_come_back_by_their_names(analyst: Analyst, pattern: Path, tmp_path: Path) -> None:
