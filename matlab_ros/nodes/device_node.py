@@ -777,9 +777,10 @@ def run_node(make: Callable[[], Any], arguments: list[str] | None = None, thread
             raise
     finally:
         _ignore_signals()
+        # First, as a signal does: no message comes in while what receives it is taken apart.
+        rclpy.try_shutdown()
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 
