@@ -288,7 +288,7 @@ def measure(data: Path, rietx_patterns: int, standard: Path | None) -> str:
         + " |",
         "",
         f"These are figures of development, not a blind test. The default of {NOMINAL_GRAIN_UM:g} "
-        "um, the acceptance rule of the search and the size of the intensity error come from "
+        "um, the threshold of evidence and the steps of the search and the size of the intensity error come from "
         "these patterns. The form of the surface's factor, exp(-roughness / sin theta), is the "
         "one of five compared on them that, with its first-order twin, left the lowest chi^2, "
         "and also the smallest errors; its one parameter is refined for each pattern. The "

@@ -400,8 +400,9 @@ class CampaignClient:
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown(timeout_sec=2.0)
-        self._node.destroy_node()
+        # First: nothing comes in while what receives it is taken apart.
         rclpy.try_shutdown()
+        self._node.destroy_node()
 
     def __enter__(self) -> CampaignClient:
         return self
