@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -87,10 +88,16 @@ class Bench:
         self.node = Node("caller")
         self._executor = MultiThreadedExecutor(num_threads=8)
         self._executor.add_node(self.node)
-        self._spinner = threading.Thread(target=self._executor.spin, daemon=True)
+        self._spinner = threading.Thread(target=self._spin, daemon=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._ticking = threading.Event()
         self._ticker: threading.Thread | None = None
+
+    def _spin(self) -> None:
+        from rclpy.executors import ExternalShutdownException
+
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
 
     def __enter__(self) -> Bench:
         return self
