@@ -288,9 +288,9 @@ def measure(data: Path, rietx_patterns: int, standard: Path | None) -> str:
         + " |",
         "",
         f"These are figures of development, not a blind test. The default of {NOMINAL_GRAIN_UM:g} "
-        "um, the threshold of evidence and the steps of the search and the size of the intensity error come from "
-        "these patterns. The form of the surface's factor, exp(-roughness / sin theta), is the "
-        "one of five compared on them that, with its first-order twin, left the lowest chi^2, "
+        "um, the threshold of evidence and the steps of the search and the size of the intensity "
+        "error come from these patterns. The form of the surface's factor, exp(-roughness / "
+        "sin theta), is the one of five compared on them that, with its first-order twin, left the lowest chi^2, "
         "and also the smallest errors; its one parameter is refined for each pattern. The "
         "criterion for a texture has no constant from these patterns. No sample and no compound "
         "has a parameter of its own. Patterns of one mixture share its errors, so that coverage "
