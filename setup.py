@@ -69,6 +69,7 @@ setup(
     tests_require=["pytest"],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.1"],
+        "record": ["rosbags>=0.11", "mcap>=1.2"],
         "security": ["cryptography>=42"],
         "test": [
             "cryptography>=42",
@@ -77,6 +78,8 @@ setup(
             "hypothesis>=6.90",
             "psycopg[binary]>=3.1",
             "rosbags>=0.11",
+            "mcap>=1.2",
+            "mcap-ros2-support>=0.5",
             'ros2-pyterfaces; python_version >= "3.11"',
             "xacro>=2",
         ],
@@ -95,6 +98,7 @@ setup(
             "furnace_node = matlab_ros.nodes.furnace:main",
             "characterisation_node = matlab_ros.nodes.characterisation:main",
             "virtual_lab_node = matlab_ros.nodes.virtual_lab:main",
+            "recorder_node = matlab_ros.nodes.recorder:main",
         ],
     },
 )

@@ -96,6 +96,7 @@ def _commands() -> dict[str, tuple[str, Callable[[argparse.ArgumentParser], None
             _doctor_arguments,
         ),
         "emulate": ("run one emulated instrument alone", _emulate_arguments),
+        "replay": ("say again on the graph what a recording holds", _replay_arguments),
         "report": ("write the report of a campaign again", _report_arguments),
         "metrics": ("what self-driving labs are judged by", _metrics_arguments),
     }
@@ -204,6 +205,13 @@ def _structures_arguments(parser: argparse.ArgumentParser) -> None:
 
     structures_command.add_arguments(parser)
     parser.set_defaults(run=structures_command.run)
+
+
+def _replay_arguments(parser: argparse.ArgumentParser) -> None:
+    import matlab_ros.nodes  # noqa: F401  (switches pocket_ros on where there is no ROS 2)
+    from matlab_ros.nodes import replay_command
+
+    replay_command.add_arguments(parser)
 
 
 def _demo(options: argparse.Namespace) -> int:
