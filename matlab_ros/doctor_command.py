@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from matlab_ros.model.lab_config import DeviceKind, LabConfig, load_lab
 OLDEST_PYTHON = (3, 10)
 PACKAGES = ("numpy", "scipy", "pyserial", "pydantic", "SQLAlchemy", "PyYAML", "torch", "botorch")
 LEAST_BYTES, LITTLE_BYTES = 1e9, 10e9
+GRAPH_S = 10.0
 SOON = timedelta(days=30)
 BUILT_AFTER = date(2024, 1, 1)
 """A clock before it was never set."""
@@ -60,6 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for one answer of an instrument",
     )
+    parser.add_argument(
+        "--graph",
+        type=float,
+        nargs="?",
+        const=GRAPH_S,
+        metavar="SECONDS",
+        help="look at the devices of a lab that is up, too: who is there, versions, clocks "
+        f"(listens for {GRAPH_S:g} s at most)",
+    )
     parser.add_argument("--json", action="store_true", help="findings for programs")
     parser.set_defaults(run=run)
 
@@ -73,7 +84,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the lab's file cannot be read.
     """
-    findings = list(examine(load_lab(options.lab), options.folder, options.patience))
+    lab = load_lab(options.lab)
+    if options.graph is None:
+        findings = list(examine(lab, options.folder, options.patience))
+    else:
+        findings = [*_computer(options.folder), *_graph(lab, options.graph)]
     problems = sum(finding.level == "problem" for finding in findings)
     if options.json:
         found = [asdict(finding) for finding in findings]
@@ -88,10 +103,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine(lab: LabConfig, folder: Path, patience_s: float) -> Iterator[Finding]:
-    """Everything, from this computer outwards."""
-    yield from _versions()
-    yield _disk(folder)
-    yield from _clock(datetime.now(timezone.utc).date())
+    """Everything about a lab that is not up, from this computer outwards."""
+    yield from _computer(folder)
     yield from check_calibrations(lab, datetime.now(timezone.utc).date())
     wires = wires_of(lab)
     if not wires:
@@ -104,6 +117,21 @@ def examine(lab: LabConfig, folder: Path, patience_s: float) -> Iterator[Finding
     for found in check_wires(wires, deadline_s=patience_s):
         level = "fine" if found.is_fine else "problem"
         yield Finding(level, found.wire.title, found.sentence, found.advice)
+
+
+def _computer(folder: Path) -> Iterator[Finding]:
+    """What concerns this computer alone."""
+    yield from _versions()
+    yield _disk(folder)
+    yield from _clock(datetime.now(timezone.utc).date())
+
+
+def _graph(lab: LabConfig, patience_s: float) -> Iterator[Finding]:
+    """A lab that is up, whose instruments are its nodes' to ask."""
+    from matlab_ros.doctor_graph import check_graph
+    from matlab_ros.nodes.graph_check import listen
+
+    yield from check_graph(lab, listen(lab, patience_s))
 
 
 def _versions() -> Iterator[Finding]:
@@ -126,6 +154,13 @@ def _disk(folder: Path) -> Finding:
     except OSError as error:
         return Finding(
             "problem", "disk", f"{folder} cannot be used ({error.strerror})", "name another folder"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(
+            "problem",
+            "rights",
+            f"you may not write to {folder.resolve()}, where results go",
+            "name another folder, or become its owner: sudo chown $USER",
         )
     sentence = f"{free / 1e9:.1f} GB free at {folder.resolve()}"
     if free < LEAST_BYTES:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matlab_ros.instruments.transport import Transport, unreachable
+from matlab_ros.instruments.transport import PassThrough, Transport, unreachable
 
 Foreign = Callable[[bytes], bytes]
 
@@ -38,7 +38,7 @@ class Damage:
 SOUND = Damage(0.0, (0.0, 0.0), 0.0, 0.0, 0.0)
 
 
-class BadWire:
+class BadWire(PassThrough):
     """A transport around another one.
 
     Args:
@@ -50,35 +50,20 @@ class BadWire:
     def __init__(
         self, inner: Transport, rng: np.random.Generator, foreign: Foreign | None = None
     ) -> None:
+        super().__init__(inner)
         self.damage = SOUND
         self.happened: Counter[str] = Counter()
-        self._inner = inner
         self._rng = rng
         self._foreign = foreign
         self._coming: deque[tuple[float, bytes]] = deque()
 
     @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @property
-    def is_open(self) -> bool:
-        return self._inner.is_open
-
-    @property
     def ended(self) -> bool:
         return self._inner.ended and not self._coming
 
-    @property
-    def silence_s(self) -> float:
-        return self._inner.silence_s
-
-    def open(self) -> None:
-        self._inner.open()
-
     def close(self) -> None:
         self._coming.clear()
-        self._inner.close()
+        super().close()
 
     def write(self, data: bytes) -> None:
         if self._happens(self.damage.hang_up, "hang-ups"):

@@ -25,8 +25,6 @@ class Outcome:
         slowest_s: the longest command, steady seconds.
         bound_s: within which each has to end.
         happened: what the wire did.
-        unnoticed: orders that were carried out otherwise than given, and that the protocol gives
-            no means to notice.
         processor_s: processor seconds of it all.
     """
 
@@ -37,7 +35,6 @@ class Outcome:
     slowest_s: float = 0.0
     bound_s: float = 0.0
     happened: Counter[str] = field(default_factory=Counter)
-    unnoticed: int = 0
     processor_s: float = 0.0
 
     @property
@@ -83,7 +80,6 @@ def run(
                 f"a command took {outcome.slowest_s:.2f} s of {outcome.bound_s:.2f} s"
             )
         outcome.happened = case.wire.happened
-        outcome.unnoticed = getattr(case, "wrong_slots", 0)
     finally:
         outcome.processor_s = time.thread_time() - began
         case.close()

@@ -40,7 +40,8 @@ from wire_faults_kit.bad_wire import BadWire, Damage, Foreign
 REPLY_S = 0.06
 """Deadline of one answer on these wires, which are in one computer."""
 HTTP_REPLY_S = 0.15
-LIMITS = FurnaceLimits(max_temperature_c=1200, max_ramp_c_per_min=10)
+PROGRAM = "10-100_2-minutes"
+LIMITS = FurnaceLimits(max_temperature_c=1200, max_ramp_c_per_min=10, cut_alarm=1)
 
 
 class Violation(AssertionError):
@@ -192,6 +193,7 @@ class FurnaceCase(Case):
         word = self.device._read(1)
         require(status.reading.measured_c == word / 10, f"{status.reading} but {word}")
         require(status.reading.setpoint_c == self.device._read(5) / 10, f"{status.reading}")
+        require(not status.reading.cut, "its alarm was told to stand")
         self._require_state(status.state)
 
     def _write(self) -> None:
@@ -208,6 +210,8 @@ class FurnaceCase(Case):
         held = self.driver.write_program(program)
         require(held == program, f"{held} is not {program}")
         require(self.device._resets(), "the furnace would not cool at the end")
+        cut_c = self.device._words[13] / 10
+        require(cut_c == LIMITS.cut_c, f"the alarm is at {cut_c:g} C, not {LIMITS.cut_c:g} C")
         self._written = program
         self._require_program()
 
@@ -418,16 +422,16 @@ class BalanceCase(Case):
 
 
 class AerisCase(Case):
-    """Slots are looked at and samples added; an order's slot is told back by nobody."""
+    """Slots are looked at and samples measured; an order's slot is told back by nobody, and is seen
+    by the sample that leaves it."""
 
     name = "aeris"
-    bound_s = 8 * HTTP_REPLY_S
+    bound_s = 24 * HTTP_REPLY_S
 
     def make(self, place: Place) -> Any:
         device = super().make(place)
         device._scan = lambda sample, program, slot: b"<xrdMeasurements></xrdMeasurements>"
         device._occupied = lambda slot: slot % 2 == 0
-        self.wrong_slots = 0
         return device
 
     def connect(self, wire: Transport, share: Path) -> Aeris:
@@ -436,25 +440,26 @@ class AerisCase(Case):
     def command(self) -> None:
         choice = self.rng.random()
         slot = int(self.rng.integers(1, 7))
-        if choice < 0.4:
-            require(self.driver.is_ready() == (self.device._running is None), "ready or not")
-        elif choice < 0.7:
+        self.finish()
+        if choice < 0.3:
+            require(self.driver.is_ready(), "it is busy")
+        elif choice < 0.5:
             occupied = self.driver.is_occupied(slot)
             require(occupied == (slot % 2 == 0), f"slot {slot} was told wrong")
-        elif choice < 0.85:
-            sample = f"s{int(self.rng.integers(1000))}"
-            self.device._samples.clear()
-            self.driver.add_sample(sample, slot, "10-100_2-minutes")
-            if self.device._samples != {sample: slot}:
-                # Nothing tells it back; what protects it is the network's own checksum.
-                self.wrong_slots += 1
         else:
-            self.finish()
+            # Every second slot holds another sample.
+            slot = 2 + 2 * (slot % 3)
             self.device._samples.clear()
-            self.device._samples["x"] = 2
-            self.driver.start_measurement("x", "10-100_2-minutes")
-            require(self.device._running is not None, "it measures nothing")
-            self.finish()
+            sample = f"s{int(self.rng.integers(1000))}"
+            self.driver.add_sample(sample, slot, PROGRAM)
+            self.driver.start_measurement(sample, PROGRAM)
+            self.pass_time(15.0)
+            if not self.driver.is_occupied(slot):
+                running = self.device._running
+                require(running is not None, "it measures nothing")
+                require(running.slot == slot, f"slot {running.slot} is measured for {slot}")
+                require(running.sample_id == sample, f"{running.sample_id} for {sample}")
+                require(running.program == PROGRAM, f"{running.program} for {PROGRAM}")
 
 
 class MixerCase(Case):

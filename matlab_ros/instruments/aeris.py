@@ -2,6 +2,8 @@
 
 Messages as in A-Lab's published driver (alab_control, diffractometer_aeris): fields between ``@``,
 ended by ``@END``; one connection for each message; a reply that contains "fatal" is a refusal.
+A slot's state is its proximity sensor's: a holder that the instrument has fetched to measure it is
+not in its slot. That tells whose measurement is under way, which no reply does.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from matlab_ros.instruments.agreement import agreed
 from matlab_ros.instruments.transport import Deadline, Transport
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 
@@ -20,6 +23,8 @@ _FATAL = re.compile(
     "|".join(f"{'fatal'[:k]}.{{0,2}}{'fatal'[k + 1 :]}" for k in range(5)), re.I | re.S
 )
 """The word of a refusal, or what one damaged byte may have made of it."""
+_AGREE_WITHIN = 3.0
+"""Deadlines of one answer in which several have to agree."""
 _END_OF_FILE = b"</xrdMeasurements>"
 
 _Stamp = tuple[int, int, int]
@@ -75,18 +80,35 @@ class Aeris:
         return value == "remote"
 
     def is_occupied(self, slot: int) -> bool:
-        """Whether its sensor sees a sample in a slot.
+        """Whether its sensor sees a sample in a slot; several answers agree.
+
+        While a sample is measured it is not in its slot: see that it has left, before a measurement
+        counts as this sample's.
 
         Raises:
             DeviceError: no contact, or an answer that makes no sense.
         """
-        value = self._field(f"@STATUS_REQUEST@LOCATION=0,{int(slot)}@END", "STATE")
-        if value not in ("free", "occupied"):
-            raise self._error(FaultCode.PROTOCOL_ERROR, f"STATE has the value {value!r}")
+        return agreed(
+            lambda: self._sees(int(slot)),
+            who=self.name,
+            what=f"slot {slot}",
+            within_s=_AGREE_WITHIN * self._deadline_s,
+        )
+
+    def _sees(self, slot: int) -> bool:
+        """One answer of a slot's sensor."""
+        reply = self._query(f"@STATUS_REQUEST@LOCATION=0,{slot}@END")
+        value = parse_field(reply, "STATE")
+        named = parse_field(reply, "LOCATION")
+        if value not in ("free", "occupied") or named not in (None, f"0,{slot}"):
+            raise self._error(
+                FaultCode.PROTOCOL_ERROR, f"no state of slot {slot} in the reply {reply[:120]!r}"
+            )
         return value == "occupied"
 
     def add_sample(self, sample_id: str, slot: int, program: str) -> None:
-        """Tell it which sample stands in a slot. Sent once.
+        """Tell it which sample stands in a slot. Sent once, and told back by nobody: see
+        `is_occupied`.
 
         Raises:
             DeviceError: MEASURE_DEVICE_FAILED (refused), INVALID_GOAL (a name it cannot take), or

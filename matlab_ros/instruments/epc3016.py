@@ -26,6 +26,7 @@ _TIME_LEFT = 58
 _LOOP_MODE = 273
 _TIME_FORMAT, _MINUTES = 1173, 2
 _SENSOR_BREAK = 1931
+_ALARM_OUTPUT, _ALARM_STEP = 2125, 24
 _PROGRAM_END_TYPE = 8334
 _PROGRAMMER_INPUT = 10578
 _RATE_RESOLUTION = 10580
@@ -40,11 +41,15 @@ class Epc3016(SegmentedController):
     longest_dwell_min = _MOST_MINUTES
     segments = 25
     decimals_register = 1922
+    full_scale_high = 1
     _rate_decimals: int | None = None
 
     def _sensor_is_broken(self) -> bool:
         sensor_break, status = self._modbus.read(_SENSOR_BREAK, 2)
         return bool(sensor_break or status)
+
+    def _alarm_stands(self, number: int) -> bool:
+        return self._modbus.read(_ALARM_OUTPUT + _ALARM_STEP * (number - 1)) != (0,)
 
     def _progress(self) -> tuple[int, float, float]:
         (segment,) = self._modbus.read(SEGMENT_NUMBER)

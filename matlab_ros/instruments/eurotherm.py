@@ -1,8 +1,9 @@
 """What Eurotherm controllers with a programmer have in common; each model's registers are its own.
 
 Registers 1 to 5 (process value, target, manual output, active output, working set point), 11, 12,
-111 and 112 (range and set point limits) and 23 (the programmer) are at the same addresses from the
-2000 series on. Temperatures are integers scaled by the controller's decimal places.
+111 and 112 (range and set point limits), 13, 14, 81, 82 (the alarms' thresholds), 536 to 539 (their
+types) and 23 (the programmer) are at the same addresses from the 2000 series on. Temperatures are
+integers scaled by the controller's decimal places.
 
 Set points and programs are kept in memory with a limited number of writes, so nothing here writes a
 value that the controller already holds, and register 2 (target set point) is never written at all.
@@ -10,11 +11,11 @@ value that the controller already holds, and register 2 (target set point) is ne
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
 from typing import ClassVar
 
 from matlab_ros.instruments.heat_controller import (
@@ -35,6 +36,10 @@ TARGET_SETPOINT = 2
 _RANGE_LOW = 11
 STATUS = 23
 SP1 = 24
+INSTRUMENT_STATUS = 75
+"""Of the 2000 and 3200 series: bits 0 to 3 say that alarms 1 to 4 are on."""
+_ALARM_THRESHOLDS = (13, 14, 81, 82)
+_ALARM_TYPE = 536
 _SP_HIGH_LIMIT = 111
 _LOOK_AGAIN_S = 0.05
 
@@ -86,6 +91,8 @@ class EurothermController(ABC):
     segments: ClassVar[int]
     """How many the controller's program holds, as it counts them itself."""
     decimals_register: ClassVar[int]
+    full_scale_high: ClassVar[int]
+    """Type of an alarm that compares the process value with its threshold."""
     state_words: ClassVar[Mapping[int, ProgramState]]
     command_words: ClassVar[Mapping[ProgramState, int]]
     obeys_within_s: ClassVar[float] = 0.0
@@ -111,6 +118,10 @@ class EurothermController(ABC):
     @abstractmethod
     def _sensor_is_broken(self) -> bool:
         """Ask whether the controller misses its thermocouple."""
+
+    @abstractmethod
+    def _alarm_stands(self, number: int) -> bool:
+        """Ask whether one of the controller's alarms, from 1, is on."""
 
     @abstractmethod
     def _progress(self) -> tuple[int, float, float]:
@@ -161,6 +172,7 @@ class EurothermController(ABC):
             decimals=decimals,
             low_c=max(signed(range_low), signed(sp_low)) / scale,
             high_c=min(signed(range_high), signed(sp_high)) / scale,
+            cut_c=self._cut_c(scale),
         )
         return self._range
 
@@ -173,11 +185,13 @@ class EurothermController(ABC):
         scale = 10.0 ** self._known_range().decimals
         measured, _, _, output, working = self._modbus.read(_PV_BLOCK, _PV_BLOCK_SIZE)
         broken = self._sensor_is_broken()
+        alarm = self._limits.cut_alarm
         return Reading(
-            measured_c=nan if broken else signed(measured) / scale,
+            measured_c=math.nan if broken else signed(measured) / scale,
             setpoint_c=signed(working) / scale,
             output_percent=signed(output) / 10,
             sensor_break=broken,
+            cut=alarm is not None and self._alarm_stands(alarm),
         )
 
     def read_state(self) -> ProgramState:
@@ -217,6 +231,21 @@ class EurothermController(ABC):
         """
         guard_reading(reading, self._limits, self.name)
 
+    def lower_cut(self) -> None:
+        """Have the controller open the heater no later than the limits say, and see that it was
+        taken; where they name an alarm for it. A lower threshold is somebody's, and stays.
+
+        Raises:
+            DeviceError: HEAT_CONTROLLER_REFUSED, or no contact.
+        """
+        number, cut_c = self._limits.cut_alarm, self._limits.cut_c
+        if number is None or self._known_range().cut_c <= cut_c:
+            return
+        scale = 10 ** self._known_range().decimals
+        register = _ALARM_THRESHOLDS[number - 1]
+        self._settle(Setting(register, math.floor(cut_c * scale), f"alarm {number}'s threshold"))
+        self.read_range()
+
     # Programs
 
     def check(self, program: Sequence[HeatSegment]) -> None:
@@ -233,6 +262,13 @@ class EurothermController(ABC):
                     self.name,
                     f"segment {number} goes to {segment.target_c:g} C; the controller is set to "
                     f"{known.low_c:g} to {known.high_c:g} C",
+                )
+            if not segment.target_c < known.cut_c:
+                raise out_of_range(
+                    self.name,
+                    f"segment {number} goes to {segment.target_c:g} C; the controller's alarm "
+                    f"{self._limits.cut_alarm} opens the heater at {known.cut_c:g} C, and is "
+                    "raised at its front only",
                 )
             if segment.ramp_c_per_min < self.slowest_ramp_c_per_min:
                 raise out_of_range(
@@ -273,6 +309,7 @@ class EurothermController(ABC):
         blocks = self._encode(program, scale)
         carried_out = self._decode(blocks, scale)
         self.check(carried_out)
+        self.lower_cut()
         for setting in self._settings(scale):
             self._settle(setting)
         self._require_rest(scale)
@@ -301,6 +338,8 @@ class EurothermController(ABC):
         self.guard(self.read())
         if not self._ends_cold():
             raise self._refused("would not cool at the program's end; write the program anew")
+        if self._limits.cut_alarm is not None and self.read_range().cut_c > self._limits.cut_c:
+            raise self._refused("would not cut itself off in time; write the program anew")
         self._command(ProgramState.RUN, once=True)
 
     def hold(self) -> None:
@@ -328,6 +367,21 @@ class EurothermController(ABC):
             DeviceError: HEAT_CONTROLLER_REFUSED, or no contact.
         """
         self._command(ProgramState.RESET)
+
+    def _cut_c(self, scale: float) -> float:
+        """Ask above which temperature the controller opens the heater by itself."""
+        number = self._limits.cut_alarm
+        if number is None:
+            return math.inf
+        (kind,) = self._modbus.read(_ALARM_TYPE + number - 1)
+        if kind != self.full_scale_high:
+            raise self._refused(
+                f"has alarm {number} of type {kind}; expected {self.full_scale_high}, a full scale "
+                "high alarm that opens the heater's contactor: set it up, or take cut_alarm out of "
+                "the lab's file"
+            )
+        (threshold,) = self._modbus.read(_ALARM_THRESHOLDS[number - 1])
+        return signed(threshold) / scale
 
     def _require_idle(self, remedy: str) -> None:
         state = self.read_state()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from matlab_ros.instruments.eurotherm import SP1, Setting
+from matlab_ros.instruments.eurotherm import INSTRUMENT_STATUS, SP1, Setting
 from matlab_ros.instruments.eurotherm_segments import (
     END,
     END_TYPE_RESET,
@@ -37,6 +37,7 @@ class Eurotherm2416(SegmentedController):
     """Five segments; see `_pieces`."""
     segments = 16
     decimals_register = 525
+    full_scale_high = 2
 
     def read_range(self) -> ControllerRange:
         """See `EurothermController.read_range`.
@@ -54,6 +55,10 @@ class Eurotherm2416(SegmentedController):
 
     def _sensor_is_broken(self) -> bool:
         return self._modbus.read(_SENSOR_BREAK) != (0,)
+
+    def _alarm_stands(self, number: int) -> bool:
+        (status,) = self._modbus.read(INSTRUMENT_STATUS)
+        return bool(status >> (number - 1) & 1)
 
     def _progress(self) -> tuple[int, float, float]:
         (segment,) = self._modbus.read(SEGMENT_NUMBER)

@@ -10,7 +10,14 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from matlab_ros.instruments.eurotherm import SP1, Block, EurothermController, Setting, signed
+from matlab_ros.instruments.eurotherm import (
+    INSTRUMENT_STATUS,
+    SP1,
+    Block,
+    EurothermController,
+    Setting,
+    signed,
+)
 from matlab_ros.instruments.heat_controller import ProgramState
 from matlab_ros.instruments.heat_program import HeatSegment
 
@@ -37,11 +44,16 @@ class Eurotherm3216(EurothermController):
     longest_dwell_min = 99 * 60 + 59
     segments = _SEGMENTS
     decimals_register = 525
+    full_scale_high = 1
     state_words: ClassVar = dict(enumerate(ProgramState))
     command_words: ClassVar = {state: word for word, state in enumerate(ProgramState)}
 
     def _sensor_is_broken(self) -> bool:
         return self._modbus.read(_SENSOR_BREAK) != (0,)
+
+    def _alarm_stands(self, number: int) -> bool:
+        (status,) = self._modbus.read(INSTRUMENT_STATUS)
+        return bool(status >> (number - 1) & 1)
 
     def _progress(self) -> tuple[int, float, float]:
         (elapsed,) = self._modbus.read(_ELAPSED)

@@ -1,8 +1,9 @@
 """A furnace with its door and who reaches into it: each is asked before another is moved.
 
 The rules, here and nowhere else: nothing heats while the door is not closed or an arm is inside;
-the door opens, and an arm reaches in, only below `FurnaceLimits.open_below_c` and without a
-program; what is not known counts as hot, as open and as occupied. See docs/safety.md.
+the door opens, and an arm reaches in, only below `FurnaceLimits.open_below_c`, without a program,
+with the heater off and nothing that would switch it on; what is not known counts as hot, as open
+and as occupied. See docs/safety.md.
 """
 
 from __future__ import annotations
@@ -231,6 +232,16 @@ class GuardedFurnace:
                 FaultCode.TRANSFER_INTERLOCKED,
                 "its thermocouple is broken, so nobody knows how hot it is",
             )
+        if status.reading.setpoint_c >= measured_c:
+            # Somebody set it at the controller's front, and it begins to heat at its next sample.
+            raise _refusal(
+                FaultCode.TRANSFER_INTERLOCKED,
+                f"its set point is {status.reading.setpoint_c:g} C without a program; set it lower "
+                "at the controller's front",
+            )
+        if status.reading.output_percent > 0:
+            # A controller goes on with its last output until its next sample.
+            raise _refusal(FaultCode.TRANSFER_INTERLOCKED, "its heater is still on; ask again")
         if not measured_c < limit_c:
             raise _refusal(
                 FaultCode.TRANSFER_INTERLOCKED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -31,12 +32,14 @@ class Reading:
         setpoint_c: working set point.
         output_percent: of the heater's power.
         sensor_break: whether the controller misses its thermocouple.
+        cut: whether the controller's own over-temperature alarm has opened the heater.
     """
 
     measured_c: float
     setpoint_c: float
     output_percent: float
     sensor_break: bool
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,13 @@ class ControllerRange:
         decimals: decimal places of its temperatures.
         low_c: lowest set point.
         high_c: highest set point.
+        cut_c: above which its own alarm opens the heater; infinite where no alarm does.
     """
 
     decimals: int
     low_c: float
     high_c: float
+    cut_c: float = math.inf
 
 
 class HeatController(Protocol):
@@ -100,6 +105,9 @@ class HeatController(Protocol):
     def guard(self, reading: Reading) -> None:
         """Raise where a reading is a reason to stop heating; see `guard_reading`."""
 
+    def lower_cut(self) -> None:
+        """Have the controller itself open the heater no later than the limits say, where it can."""
+
     def check(self, program: Sequence[HeatSegment]) -> None:
         """Refuse a program that this furnace may not or cannot run."""
 
@@ -127,13 +135,23 @@ def guard_reading(reading: Reading, limits: FurnaceLimits, who: str) -> None:
 
     Raises:
         DeviceError: HEAT_SENSOR_BREAK, or HEAT_OVER_TEMPERATURE above the highest temperature a
-            program may ask for, with a margin for the controller's overshoot.
+            program may ask for, with a margin for the controller's overshoot, and where the
+            controller's own alarm has opened the heater.
     """
     if reading.sensor_break:
         raise DeviceError(
             Fault.of(
                 FaultCode.HEAT_SENSOR_BREAK,
                 f"{who}: the controller reports a broken thermocouple.",
+                sample_compromised=True,
+            )
+        )
+    if reading.cut:
+        raise DeviceError(
+            Fault.of(
+                FaultCode.HEAT_OVER_TEMPERATURE,
+                f"{who}: the controller's over-temperature alarm has opened the heater; find out "
+                "why, then acknowledge it at the controller's front.",
                 sample_compromised=True,
             )
         )

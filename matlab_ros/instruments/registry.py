@@ -1,6 +1,7 @@
 """Which drivers there are, by the names that a lab's configuration gives them.
 
-To add one: write its file, give it a line here. See docs/instruments.md.
+To add one: write its file, give it an entry here. See docs/instruments.md. Which of them a device
+has is said in `plugs`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from matlab_ros.instruments.traffic import RecordingTransport
 from matlab_ros.instruments.transport import Transport, open_transport
 from matlab_ros.instruments.ur_dashboard import UrDashboard
 from matlab_ros.model.errors import ConfigError
-from matlab_ros.model.lab_config import FurnaceLimits
 
 T = TypeVar("T")
 
@@ -256,39 +256,3 @@ def _unused(path: Path) -> Path:
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return free
-
-
-def furnace_controller(
-    name: str,
-    url: str,
-    limits: FurnaceLimits,
-    *,
-    unit: int = 1,
-    deadline_s: float = REPLY_S,
-    record: str = "",
-) -> HeatController:
-    """Connect to a furnace's controller, and see that it answers.
-
-    Raises:
-        ConfigError: there is no such driver, or the address makes no sense.
-        DeviceError: it does not answer, or not in its language.
-    """
-    driver = find_driver(FURNACES, name, "furnace")
-    wire = connect(driver, url, record=record, title=name)
-    controller = driver.make(wire, limits, unit=unit, deadline_s=deadline_s)
-    try:
-        driver.ask(controller)
-    except BaseException:
-        controller.close()
-        raise
-    return controller
-
-
-def mixer(name: str, url: str, *, deadline_s: float = HTTP_REPLY_S, record: str = "") -> Mixer:
-    """Connect to what mixes powders.
-
-    Raises:
-        ConfigError, DeviceError: see `furnace_controller`.
-    """
-    driver = find_driver(MIXERS, name, "mixer")
-    return driver.make(connect(driver, url, record=record, title=name), deadline_s=deadline_s)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from matlab_ros.instruments.transport import Transport
+from matlab_ros.instruments.transport import PassThrough, Transport
 from matlab_ros.model.errors import ConfigError, LabError
 from matlab_ros.model.faults import DeviceError
 
@@ -62,7 +62,7 @@ class Event:
     data: bytes
 
 
-class RecordingTransport:
+class RecordingTransport(PassThrough):
     """A transport that writes what passes to a file; it is otherwise the one it wraps.
 
     Args:
@@ -75,7 +75,7 @@ class RecordingTransport:
     """
 
     def __init__(self, inner: Transport, path: Path, *, title: str = "") -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._ended = False
@@ -90,22 +90,6 @@ class RecordingTransport:
         self._write(f"# {title or 'instrument'} on {inner.name}")
         if inner.is_open:
             self._note(_OPENED)
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @property
-    def is_open(self) -> bool:
-        return self._inner.is_open
-
-    @property
-    def ended(self) -> bool:
-        return self._inner.ended
-
-    @property
-    def silence_s(self) -> float:
-        return self._inner.silence_s
 
     def open(self) -> None:
         was_open = self._inner.is_open
@@ -145,9 +129,6 @@ class RecordingTransport:
             self._ended = True
             self._note(_ENDED)
         return data
-
-    def discard_input(self) -> None:
-        self._inner.discard_input()
 
     def _note(self, mark: str, data: bytes = b"", *, remark: str = "") -> None:
         clock = f"{time.monotonic() - self._began:11.6f}"

@@ -72,6 +72,49 @@ class Transport(Protocol):
         """Forget what has arrived and was not read."""
 
 
+class PassThrough:
+    """A transport around another one, which it is in everything; a base for those that look at, or
+    change, what passes.
+
+    Args:
+        inner: the other one.
+    """
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def is_open(self) -> bool:
+        return self._inner.is_open
+
+    @property
+    def ended(self) -> bool:
+        return self._inner.ended
+
+    @property
+    def silence_s(self) -> float:
+        return self._inner.silence_s
+
+    def open(self) -> None:
+        self._inner.open()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def write(self, data: bytes) -> None:
+        self._inner.write(data)
+
+    def read(self, wait_s: float) -> bytes:
+        return self._inner.read(wait_s)
+
+    def discard_input(self) -> None:
+        self._inner.discard_input()
+
+
 def unreachable(name: str, problem: str) -> DeviceError:
     """The error of a wire that does not carry."""
     return DeviceError(Fault.of(FaultCode.DEVICE_UNREACHABLE, f"{name}: {problem}."))

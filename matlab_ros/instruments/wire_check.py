@@ -10,20 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from matlab_ros.instruments.registry import (
-    BALANCES,
-    DIFFRACTOMETERS,
-    DOORS,
-    FURNACES,
-    MIXERS,
-    RAILS,
-    Driver,
-    connect,
-    find_driver,
-)
+from matlab_ros.instruments.plugs import plug_of, url_of
+from matlab_ros.instruments.registry import Driver, connect
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.faults import DeviceError
-from matlab_ros.model.lab_config import DeviceConfig, DeviceKind, LabConfig
+from matlab_ros.model.lab_config import DeviceConfig, DeviceKind, InstrumentPart, LabConfig
 
 REPLY_S = 1.0
 _TRIES = 2
@@ -59,10 +50,7 @@ class ConfiguredWire:
     @property
     def address(self) -> str:
         """As drivers take it; a bare host:port is TCP."""
-        if self.path is not None or "://" in self.port:
-            return self.port
-        host, _, port = self.port.partition(":")
-        return f"tcp://{host}:{port or self.driver.port}"
+        return url_of(self.driver, self.port)
 
     def answers(self, port: str, deadline_s: float) -> str:
         """What this instrument's driver hears at an address.
@@ -111,24 +99,30 @@ def wires_of(lab: LabConfig) -> tuple[ConfiguredWire, ...]:
     )
 
 
-def _wire(device: DeviceConfig, part: str, port: str) -> ConfiguredWire:
-    kinds: Mapping[str, tuple[Mapping[str, Driver[Any]], str, tuple[Any, ...]]] = {
-        "controller": (FURNACES, device.driver or "eurotherm_3216", (device.furnace,)),
-        "door": (
-            DOORS,
-            device.door.driver if device.door else "a_lab_doors",
-            ((device.door.letter,),) if device.door else (),
-        ),
-        "balance": (BALANCES, "quantos", ()),
-        "magazine": (RAILS, "dh_rail", ()),
-        "mixer": (MIXERS, "crucible_shaker", ()),
-        "diffractometer": (DIFFRACTOMETERS, "aeris", (Path(),)),
-    }
-    drivers, name, make = kinds[part]
-    if part == "controller" and device.kind is not DeviceKind.FURNACE:
-        raise ConfigError("lab file", f"{device.name}.ports.controller", "is given", "a furnace")
-    driver = find_driver(drivers, name, f"{device.name}.{part}")
-    return ConfiguredWire(f"{device.name}'s {part}", name, driver, port, make)
+_WHOSE: Mapping[InstrumentPart, DeviceKind] = {
+    "controller": DeviceKind.FURNACE,
+    "door": DeviceKind.FURNACE,
+    "balance": DeviceKind.DISPENSER,
+    "magazine": DeviceKind.DISPENSER,
+    "mixer": DeviceKind.DISPENSER,
+    "capper": DeviceKind.DISPENSER,
+    "diffractometer": DeviceKind.CHARACTERISATION,
+    "dashboard": DeviceKind.ARM,
+    "gripper": DeviceKind.ARM,
+}
+
+
+def _wire(device: DeviceConfig, part: InstrumentPart, port: str) -> ConfiguredWire:
+    kind = _WHOSE[part]
+    if device.kind is not kind:
+        raise ConfigError("lab file", f"{device.name}.ports.{part}", "is given", f"a {kind.value}")
+    make: tuple[Any, ...] = ()
+    if part == "controller":
+        make = (device.furnace,)
+    elif part == "diffractometer":
+        make = (Path(),)
+    plug = plug_of(device, part)
+    return ConfiguredWire(f"{device.name}'s {part}", plug.name, plug.driver, port, make)
 
 
 def check_wires(

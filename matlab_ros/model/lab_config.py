@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -9,11 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.scan_program import ScanProgram
-from matlab_ros.model.yaml_file import Strict, load_yaml
+from matlab_ros.model.yaml_file import Strict, mapping_in, parse, read_text
 
 Vector3 = tuple[float, float, float]
 Name = str
+
+
+Safeguard = Literal["exhaust", "scrubber", "glove_box"]
+"""What protects people from powders and from what they give off."""
 
 
 class StationKind(str, Enum):
@@ -73,6 +79,10 @@ class FurnaceLimits(Strict):
     cut_above_c: float | None = Field(default=None, gt=20, le=1900)
     """A reading above it ends the heating at once; None: `OVERSHOOT_C` above the highest set point.
     The independent cut in hardware is set no lower."""
+    cut_alarm: int | None = Field(default=None, ge=1, le=4)
+    """Number of the controller's own alarm that opens the heater's contactor, set up as a full
+    scale high alarm at commissioning. Its threshold is lowered to `cut_c` before anything is
+    heated, and never raised; None: there is none."""
 
     @property
     def cut_c(self) -> float:
@@ -149,8 +159,26 @@ class CalibrationConfig(Strict):
         return day <= self.valid_until
 
 
-InstrumentPart = Literal["controller", "door", "balance", "magazine", "mixer", "diffractometer"]
+InstrumentPart = Literal[
+    "controller",
+    "door",
+    "balance",
+    "magazine",
+    "mixer",
+    "capper",
+    "diffractometer",
+    "dashboard",
+    "gripper",
+]
 """Which of a device's instruments is at the end of a wire."""
+
+MAIN_PARTS: Mapping[DeviceKind, InstrumentPart] = {
+    DeviceKind.FURNACE: "controller",
+    DeviceKind.DISPENSER: "balance",
+    DeviceKind.CHARACTERISATION: "diffractometer",
+    DeviceKind.ARM: "dashboard",
+}
+"""The instrument that `DeviceConfig.driver` speaks of."""
 
 
 class DeviceConfig(Strict):
@@ -166,7 +194,10 @@ class DeviceConfig(Strict):
     calibration: CalibrationConfig | None = None
     """Of a dispenser's balance, or of a furnace's thermocouple."""
     driver: str | None = None
-    """What its instrument is, by the names of docs/instruments.md; None: the usual one."""
+    """What its main instrument is, by the names of docs/instruments.md; None: the usual one."""
+    drivers: dict[InstrumentPart, str] = Field(default_factory=dict)
+    """What its other instruments are, such as ``mixer: speedmixer_dac400``, where they are not the
+    usual ones."""
     ports: dict[InstrumentPart, str] = Field(default_factory=dict)
     """Where its instruments are plugged in, such as ``controller: /dev/ttyUSB0``; a node's own
     parameter wins."""
@@ -184,6 +215,13 @@ class DeviceConfig(Strict):
     heartbeat_timeout_s: float = Field(default=5.0, gt=0)
     """Steady seconds without a heartbeat after which it counts as gone."""
 
+    def driver_of(self, part: InstrumentPart) -> str | None:
+        """What one of its instruments is; None: the usual one."""
+        if part == "door" and self.door is not None:
+            return self.door.driver
+        main = self.driver if MAIN_PARTS[self.kind] == part else None
+        return self.drivers.get(part, main)
+
 
 class StockItem(Strict):
     """A powder in the dispenser's magazine."""
@@ -193,6 +231,8 @@ class StockItem(Strict):
     slot: int = Field(ge=1, le=64)
     """Of the head magazine."""
     mass_g: float = Field(gt=0)
+    price_per_g: float | None = Field(default=None, ge=0)
+    """In whatever currency, the same for all; None: unknown."""
     structure: str | None = None
     """Name of its phase in the structure library."""
     hazard: Literal["none", "oxidiser", "toxic", "corrosive"] = "none"
@@ -232,6 +272,8 @@ class LabConfig(Strict):
     containers: ContainerSet
     stock: tuple[StockItem, ...] = Field(min_length=1)
     dispenser: DispenserLimits = DispenserLimits()
+    safeguards: tuple[Safeguard, ...] = ()
+    """What it has of them; some rules about precursors ask for one."""
     never_ask: bool | None = None
     """Whether policies pass over `ask`; None: where the lab is simulated, since nobody is there."""
 
@@ -370,7 +412,16 @@ def position_frame(position: str) -> str:
 def load_lab(path: Path) -> LabConfig:
     """Read a lab's configuration.
 
+    A file with ``like: other.yaml`` is the lab of that file in the same folder, with its own keys
+    instead of the other's.
+
     Raises:
         ConfigError: it cannot be read or contradicts itself.
     """
-    return load_yaml(path, LabConfig)
+    data = mapping_in(path, read_text(path))
+    if "like" in data:
+        like = path.parent / str(data.pop("like"))
+        if not like.is_file() or like.resolve() == path.resolve():
+            raise ConfigError(path, "like", f"there is no {like.name!r}", "another lab's file")
+        data = {**mapping_in(like, read_text(like)), **data}
+    return parse(path, data, LabConfig)

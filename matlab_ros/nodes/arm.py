@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
+from matlab_ros.nodes.arm_console import ArmConsole
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros.nodes.reaching_in import FurnaceEntry
 from matlab_ros.nodes.robot_clients import RobotClients
@@ -40,12 +43,14 @@ class ArmNode(DeviceNode):
     node left halfway is gone on with, from what that process wrote down and what the gripper says.
 
     Before it reaches into a furnace it asks the furnace's node, and waits outside while that says
-    no: parameter ``furnace_patience_s`` (ROS time).
+    no: parameter ``furnace_patience_s`` (ROS time). Before each movement it asks the arm's console,
+    see `ArmConsole`.
     """
 
     def __init__(self) -> None:
         super().__init__("arm")
         self._robot = RobotClients(self)
+        self._console = ArmConsole(self)
         self._entry = FurnaceEntry(self, self.parameter("furnace_patience_s", 1800.0))
         self._moving = threading.Lock()
         self.offer(
@@ -56,15 +61,20 @@ class ArmNode(DeviceNode):
         )
 
     def connect(self) -> None:
-        """See that the robot's controllers are there."""
+        """See that the arm can move, and that the robot's controllers are there."""
+        self._console.connect()
         self._robot.check()
         if is_tucked(self._robot.state()):
             # A furnace that does not answer must not keep the arm from being brought up.
             self._entry.outside(at_once=False)
 
+    def disconnect(self) -> None:
+        """Give the console back."""
+        self._console.disconnect()
+
     def make_safe(self) -> None:
-        """Stop every movement."""
-        if not self._robot.stop():
+        """Stop every movement; where nobody confirms it, stop the program that moves the arm."""
+        if not self._robot.stop() and not self._console.stop():
             raise DeviceError(
                 Fault.of(
                     FaultCode.DEVICE_UNREACHABLE,
@@ -80,7 +90,7 @@ class ArmNode(DeviceNode):
                 Fault.of(FaultCode.DEVICE_BUSY, f"{self.device.name} is busy with another transfer")
             )
         try:
-            _Transfer(self, self._robot, self._entry, attempt, goal, result).run()
+            _Transfer(self, self._robot, self._console, self._entry, attempt, goal, result).run()
         finally:
             self._moving.release()
 
@@ -92,12 +102,13 @@ class _Transfer:
         self,
         node: ArmNode,
         robot: RobotClients,
+        console: ArmConsole,
         entry: FurnaceEntry,
         attempt: Attempt,
         goal: Any,
         result: Any,
     ) -> None:
-        self._node, self._robot, self._entry = node, robot, entry
+        self._node, self._robot, self._console, self._entry = node, robot, console, entry
         self._attempt, self._goal, self._result = attempt, goal, result
         self._gripper = f"{node.device.name}/{GRIPPER_POSITION}"
 
@@ -137,7 +148,9 @@ class _Transfer:
             if where is None:
                 raise self._lost()
             if where is Whereabouts.TARGET:
-                return plan_retreat(source, self._goal.target, start)
+                self._at(self._goal.target, SampleOutcome.DONE)
+                with _refusals():
+                    return plan_retreat(self._node.lab, source, self._goal.target, start)
             if where is Whereabouts.GRIPPER:
                 source = self._gripper
         if source == self._gripper and start.gripper is not GripperReading.HOLDING:
@@ -150,7 +163,7 @@ class _Transfer:
                 )
             )
         self._at(source, SampleOutcome.UNTOUCHED)
-        try:
+        with _refusals():
             return plan_transfer(
                 self._node.lab,
                 source,
@@ -158,11 +171,6 @@ class _Transfer:
                 start,
                 keep_upright=self._goal.keep_upright,
             )
-        except UnknownPosition as error:
-            fault = Fault.of(FaultCode.TRANSFER_UNKNOWN_POSITION, str(error))
-            raise DeviceError(fault) from error
-        except NoPlan as error:
-            raise DeviceError(Fault.of(FaultCode.TRANSFER_NO_PLAN, str(error))) from error
 
     def _announce(self, plan: TransferPlan, index: int) -> None:
         stage = plan.stages[index]
@@ -179,6 +187,7 @@ class _Transfer:
 
     def _do(self, plan: TransferPlan, index: int) -> None:
         stage = plan.stages[index]
+        self._console.require_ready()
         if isinstance(stage.action, Drive):
             # The base moves with the arm tucked only.
             self._entry.outside()
@@ -250,6 +259,18 @@ class _Transfer:
                 sample_compromised=True,
             )
         )
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What the planner refuses, as a device's fault."""
+    try:
+        yield
+    except UnknownPosition as error:
+        fault = Fault.of(FaultCode.TRANSFER_UNKNOWN_POSITION, str(error))
+        raise DeviceError(fault) from error
+    except NoPlan as error:
+        raise DeviceError(Fault.of(FaultCode.TRANSFER_NO_PLAN, str(error))) from error
 
 
 def whereabouts(note: str, state: RobotState) -> Whereabouts | None:

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from matlab_ros.instruments.aeris import Aeris
-from matlab_ros.instruments.registry import recorded
-from matlab_ros.instruments.transport import TcpTransport, Transport
-from matlab_ros.model.errors import ConfigError
+from matlab_ros.instruments.plugs import plug_of
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.model.lab_words import Confirm
 from matlab_ros.nodes.analysis_messages import scan_program_from
@@ -34,6 +32,10 @@ from matlab_ros_interfaces.action import AnalysePattern, MeasureXrd
 XRDML = "application/vnd.panalytical.xrdml+xml"
 STARTED = "measurement started"
 """Note of an attempt whose measurement the diffractometer has been told to make."""
+FETCHED = "sample fetched"
+"""Note of one whose sample was seen to leave its slot: it is this one that is measured."""
+FETCH_LOOK_S, FETCH_PATIENCE_S = 15.0, 120.0
+"""ROS time between looks whether it left its slot, and in which it has to."""
 
 FILE_PATIENCE_S = 120.0
 CONTACT_PATIENCE_S = 600.0
@@ -59,12 +61,12 @@ class CharacterisationNode(DeviceNode):
 
     def __init__(self) -> None:
         super().__init__("characterisation")
-        address: str = self.parameter("aeris_address", "")
-        address = address or self.device.ports.get("diffractometer", "127.0.0.1:702")
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise ConfigError("parameters", "aeris_address", f"is {address!r}", "host:port")
-        self._host, self._port = host, int(port)
+        self._diffractometer = plug_of(
+            self.device,
+            "diffractometer",
+            port=self.parameter("aeris_address", ""),
+            record=self.parameter("record", ""),
+        )
         self._share = Path(self.parameter("share_dir", ""))
         self._data = Path(self.parameter("data_dir", "data"))
         self._analyst = Analyst(Path(self.parameter("structures_dir", "")))
@@ -72,7 +74,6 @@ class CharacterisationNode(DeviceNode):
         self._analysis_s: float = self.parameter("analysis_time_s", 0.0)
         self._poll_s: float = self.parameter("poll_period_s", 5.0)
         self._reply_s: float = self.parameter("reply_patience_s", 2.0)
-        self._record: str = self.parameter("record", "") or self.device.record or ""
         self._aeris: Aeris | None = None
         self.offer(
             MeasureXrd,
@@ -90,12 +91,7 @@ class CharacterisationNode(DeviceNode):
 
     def connect(self) -> None:
         """See that the diffractometer answers."""
-        transport: Transport = TcpTransport(self._host, self._port, connect_timeout_s=self._reply_s)
-        if self._record:
-            transport = recorded(transport, self._record, title="aeris")
-        aeris = Aeris(transport, self._share, deadline_s=self._reply_s)
-        aeris.is_ready()
-        self._aeris = aeris
+        self._aeris = self._diffractometer.open(self._share, deadline_s=self._reply_s)
         self._analyst.start()
 
     def disconnect(self) -> None:
@@ -113,7 +109,8 @@ class CharacterisationNode(DeviceNode):
         assert aeris is not None, "an active station has its diffractometer"
         name = name_of(attempt.attempt_id)
         slot = int(goal.position.rpartition("/")[2])
-        if attempt.note != STARTED:
+        began_ns = self.time.now_ns()
+        if attempt.note not in (STARTED, FETCHED):
             attempt.step("looking for the sample", 0.0)
             if not aeris.is_occupied(slot):
                 raise DeviceError(
@@ -123,12 +120,16 @@ class CharacterisationNode(DeviceNode):
                     )
                 )
         try:
-            if attempt.note != STARTED:
+            if attempt.note not in (STARTED, FETCHED):
                 self._add(aeris, name, slot, goal.program)
                 attempt.remember(STARTED)
+                began_ns = self.time.now_ns()
                 aeris.start_measurement(name, goal.program)
             attempt.step(f"measuring {goal.program}")
-            path = self._wait_for_file(attempt, aeris, name)
+            if attempt.note != FETCHED:
+                self._see_it_fetched(attempt, aeris, slot, goal.position)
+                attempt.remember(FETCHED)
+            path = self._wait_for_file(attempt, aeris, name, began_ns)
         except (AttemptCanceled, DeviceError):
             # The diffractometer has no command that ends a scan: it is safe when the scan is over,
             # and nobody may reach into it before.
@@ -180,7 +181,46 @@ class CharacterisationNode(DeviceNode):
         except DeviceError as error:
             self.get_logger().warning(str(error))
 
-    def _wait_for_file(self, attempt: Attempt, aeris: Aeris, name: str) -> Path:
+    def _see_it_fetched(self, attempt: Attempt, aeris: Aeris, slot: int, position: str) -> None:
+        """See by the slot's sensor that it is this sample which is measured: the slot in an order
+        is told back by nobody, and another sample's pattern must not pass for this one's.
+
+        Raises:
+            AttemptCanceled, DeviceError: MEASURE_DEVICE_FAILED (it did not leave it), or
+                INTERRUPTED (all was over before anybody looked).
+        """
+        began_ns = self.time.now_ns()
+        while True:
+            waited_s = (self.time.now_ns() - began_ns) * 1e-9
+            away = over = False
+            try:
+                away = not aeris.is_occupied(slot)
+                over = attempt.resumed and not away and aeris.is_ready()
+            except DeviceError:
+                if waited_s > CONTACT_PATIENCE_S:
+                    raise
+            else:
+                if away:
+                    return
+                if over:
+                    raise DeviceError(
+                        Fault.of(
+                            FaultCode.INTERRUPTED,
+                            f"{self.device.name} restarted around the start of a measurement; "
+                            f"whether it was of the sample at {position} is not known",
+                        )
+                    )
+                if waited_s > FETCH_PATIENCE_S:
+                    raise DeviceError(
+                        Fault.of(
+                            FaultCode.MEASURE_DEVICE_FAILED,
+                            f"{self.device.name}: the sample at {position} was not seen to leave "
+                            "its slot, so it may be another one that is measured",
+                        )
+                    )
+            attempt.wait(FETCH_LOOK_S)
+
+    def _wait_for_file(self, attempt: Attempt, aeris: Aeris, name: str, began_ns: int) -> Path:
         limit = self.time.now_ns() + round(MEASURE_PATIENCE_S * 1e9)
         ready_since_ns = 0
         heard_ns = self.time.now_ns()
@@ -217,7 +257,9 @@ class CharacterisationNode(DeviceNode):
                         f"{MEASURE_PATIENCE_S / 3600:g} h",
                     )
                 )
-            attempt.wait(self._poll_s)
+            # From its beginning on: however long the fetching was looked at, the end is met.
+            poll_ns = round(self._poll_s * 1e9)
+            attempt.wait_until(now + poll_ns - (now - began_ns) % poll_ns)
 
     def _analyse(
         self, attempt: Attempt, goal: AnalysePattern.Goal, result: AnalysePattern.Result

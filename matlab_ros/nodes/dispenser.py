@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.serialization import deserialize_message, serialize_message
 
+from matlab_ros.instruments.capper import Capper
 from matlab_ros.instruments.dh_rail import HeadMagazine, LinearRail
 from matlab_ros.instruments.mixing import Mixer
-from matlab_ros.instruments.modbus import ModbusMaster
+from matlab_ros.instruments.plugs import Plug, plug_of
 from matlab_ros.instruments.quantos import DoseRequest, Job, JobState, QuantosBalance
-from matlab_ros.instruments.registry import BALANCES, RAILS, Driver, connect, mixer, record_of
-from matlab_ros.instruments.transport import Transport
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
-from matlab_ros.model.lab_config import StockItem
+from matlab_ros.model.lab_config import InstrumentPart, StockItem
 from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros_interfaces.action import Dispense
 from matlab_ros_interfaces.msg import Dose, DoseReading, SampleOutcome
@@ -44,10 +43,11 @@ class DispenserNode(DeviceNode):
     Where that does not tell how much fell, the attempt ends and says so, and the crucible counts
     as compromised.
 
-    Parameters: ``balance_port``, ``magazine_port`` (device paths, see `open_transport`),
-    ``shaker_address`` (host:port or a device path; empty: there is none, and nothing is mixed),
-    ``mixer_driver`` (what is there, see `registry.MIXERS`), ``record`` (file that the traffic is
-    written to, one for each instrument: ``x.balance.traffic``),
+    Parameters, each instead of what the lab's file says: ``balance_port``, ``magazine_port``,
+    ``shaker_address``, ``capper_address`` (device paths or addresses, see `open_transport`; without
+    one of the last two nothing is mixed, or capped), ``balance_driver``, ``magazine_driver``,
+    ``mixer_driver``, ``capper_driver`` (what is there, see `registry`), ``record`` (file that the
+    traffic is written to, one for each instrument: ``x.balance.traffic``);
     ``magazine_pitch_mm``, ``magazine_slots``, ``poll_period_s`` (ROS time between looks),
     ``reject_percent`` (a dose further off than this ends the attempt), ``reply_patience_s`` (steady
     seconds for one answer of an instrument).
@@ -55,23 +55,25 @@ class DispenserNode(DeviceNode):
 
     def __init__(self) -> None:
         super().__init__("dispenser")
-        self._balance_port: str = self.parameter("balance_port", "") or self.device.ports.get(
-            "balance", ""
-        )
-        self._magazine_port: str = self.parameter("magazine_port", "") or self.device.ports.get(
-            "magazine", ""
-        )
         self._pitch_mm: float = self.parameter("magazine_pitch_mm", 60.0)
         self._slots: int = self.parameter("magazine_slots", 8)
         self._poll_s: float = self.parameter("poll_period_s", 0.5)
         self._reject_percent: float = self.parameter("reject_percent", 10.0)
-        self._shaker_address: str = self.parameter("shaker_address", "") or self.device.ports.get(
-            "mixer", ""
-        )
-        self._mixer_driver: str = self.parameter("mixer_driver", "crucible_shaker")
         self._reply_s: float = self.parameter("reply_patience_s", 0.5)
-        self._record: str = self.parameter("record", "") or self.device.record or ""
+        record: str = self.parameter("record", "")
+
+        def plug(part: InstrumentPart, port: str, driver: str) -> Plug[Any]:
+            port, driver = self.parameter(port, ""), self.parameter(driver, "")
+            return plug_of(self.device, part, name=driver, port=port, record=record)
+
+        self._plugs: Mapping[InstrumentPart, Plug[Any]] = {
+            "balance": plug("balance", "balance_port", "balance_driver"),
+            "magazine": plug("magazine", "magazine_port", "magazine_driver"),
+            "mixer": plug("mixer", "shaker_address", "mixer_driver"),
+            "capper": plug("capper", "capper_address", "capper_driver"),
+        }
         self._shaker: Mixer | None = None
+        self._capper: Capper | None = None
         self._balance: QuantosBalance | None = None
         self._magazine: HeadMagazine | None = None
         self._mounted: int | None = None
@@ -84,45 +86,26 @@ class DispenserNode(DeviceNode):
         self.disconnect()
         # A port that stayed open after a failure would be locked against the next try.
         with contextlib.ExitStack() as undo:
-            balance = QuantosBalance(
-                self._wire(BALANCES["quantos"], self._balance_port, "balance"),
-                deadline_s=self._reply_s,
-            )
+            balance: QuantosBalance = self._plugs["balance"].open(deadline_s=self._reply_s)
             undo.callback(balance.close)
-            balance.identify()
-            magazine = self._wire(RAILS["dh_rail"], self._magazine_port, "magazine")
-            rail = LinearRail(
-                ModbusMaster(magazine, deadline_s=self._reply_s),
-                travel_mm=self._pitch_mm * (self._slots - 1),
-            )
+            travel_mm = self._pitch_mm * (self._slots - 1)
+            rail: LinearRail = self._plugs["magazine"].open(travel_mm, deadline_s=self._reply_s)
             undo.callback(rail.close)
-            rail.read_status()
-            self._shaker = self._find_shaker()
+            shaker: Mixer | None = self._open("mixer")
+            if shaker is not None:
+                undo.callback(shaker.close)
+                shaker.stop()
+            capper: Capper | None = self._open("capper")
             undo.pop_all()
+        self._shaker, self._capper = shaker, capper
         self._balance = balance
         self._magazine = HeadMagazine(rail, pitch_mm=self._pitch_mm, slots=self._slots)
         self._mounted = None
 
-    def _wire(self, driver: Driver[Any], port: str, part: str) -> Transport:
-        return connect(driver, port, record=record_of(self._record, part), title=part)
-
-    def _find_shaker(self) -> Mixer | None:
-        """The shaker, after it answered; None where the configuration names none."""
-        if not self._shaker_address:
-            return None
-        address = self._shaker_address
-        found = mixer(
-            self._mixer_driver,
-            address if "://" in address or address.startswith("/") else f"tcp://{address}",
-            deadline_s=max(HTTP_REPLY_S, self._reply_s),
-            record=record_of(self._record, "mixer"),
-        )
-        try:
-            found.stop()
-        except DeviceError:
-            found.close()
-            raise
-        return found
+    def _open(self, part: InstrumentPart) -> Any:
+        """An instrument behind a web server or a slow line; None where there is none."""
+        plug = self._plugs[part]
+        return plug.open(deadline_s=max(HTTP_REPLY_S, self._reply_s)) if plug else None
 
     def disconnect(self) -> None:
         """Close the wires."""
@@ -130,9 +113,10 @@ class DispenserNode(DeviceNode):
             self._balance.close()
         if self._magazine is not None:
             self._magazine.rail.close()
-        if self._shaker is not None:
-            self._shaker.close()
-        self._balance = self._magazine = self._shaker = None
+        for other in (self._shaker, self._capper):
+            if other is not None:
+                other.close()
+        self._balance = self._magazine = self._shaker = self._capper = None
 
     def make_safe(self) -> None:
         """No powder falls any more, and nothing shakes."""
@@ -166,19 +150,23 @@ class DispenserNode(DeviceNode):
         try:
             done = work.resume() if attempt.resumed else 0
             work.prepare()
+            if self._capper is not None:
+                work.uncap(self._capper)
             for dose, item in list(zip(goal.doses, items, strict=True))[done:]:
                 work.bring_head(item)
                 work.dose(dose, item)
+            if self._capper is not None:
+                work.cap(self._capper)
             if goal.mix_min > 0 and self._shaker is not None:
                 work.mix(self._shaker, goal.mix_min)
             work.release()
         except AttemptCanceled:
-            work.leave()
+            work.leave(self._capper)
             if result.doses or work.is_spoilt:
                 attempt.touched(goal.sample_id, SampleOutcome.PARTIAL, goal.position)
             raise
         except DeviceError as error:
-            work.leave()
+            work.leave(self._capper)
             # A container with powder in it is not weighed into anew.
             spoilt = error.fault.sample_compromised or work.is_spoilt or bool(result.doses)
             raise DeviceError(replace(error.fault, sample_compromised=spoilt)) from error
@@ -309,8 +297,29 @@ class _Work:
                     f"{self._goal.container_id}",
                 )
             )
-        self._node.balance.close_door()
+        # After a stopped attempt it may still be opening.
+        self._poll(self._begins_to_close, "the balance's door")
         self._finish(Job.DOOR)
+
+    def _begins_to_close(self) -> bool:
+        balance = self._node.balance
+        try:
+            balance.close_door()
+        except DeviceError as error:
+            if error.fault.code is not FaultCode.DEVICE_BUSY:
+                raise
+            return False
+        return True
+
+    def uncap(self, capper: Capper) -> None:
+        """Have the capper hold the container's cap while powder is weighed in."""
+        self._say("taking the cap", "")
+        capper.grip()
+
+    def cap(self, capper: Capper) -> None:
+        """Let go of the cap, onto the container, before anything is shaken or carried."""
+        self._say("putting the cap back", "")
+        capper.release()
 
     def release(self) -> None:
         """Open the door, so that the arm can take the container."""
@@ -318,8 +327,8 @@ class _Work:
         self._node.balance.open_door()
         self._finish(Job.DOOR)
 
-    def leave(self) -> None:
-        """See that nothing falls or shakes any more, then open the door.
+    def leave(self, capper: Capper | None = None) -> None:
+        """See that nothing falls or shakes any more, put the cap back, then open the door.
 
         Until the instruments say so the attempt is not over: the container must stay.
 
@@ -340,9 +349,17 @@ class _Work:
                     raise DeviceError(fault) from error
             self._attempt.wait(node.poll_s, cancelable=False)
         try:
+            if capper is not None:
+                capper.release()
             node.balance.open_door()
+            # The arm comes once the attempt is over.
+            limit = node.time.now_ns() + round(JOB_PATIENCE_S * 1e9)
+            while node.balance.poll(Job.DOOR).state is JobState.RUNNING:
+                if node.time.now_ns() > limit:
+                    break
+                self._attempt.wait(node.poll_s, cancelable=False)
         except DeviceError as error:
-            node.get_logger().warning(f"the door stays as it is: {error}")
+            node.get_logger().warning(f"cap and door stay as they are: {error}")
 
     def bring_head(self, item: StockItem) -> None:
         """Have the head with this substance in the dosing unit, and see that it is the one.

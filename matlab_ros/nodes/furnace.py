@@ -12,15 +12,15 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Temperature
 
 from matlab_ros.instruments.guarded_furnace import GuardedFurnace, MakeDoor
-from matlab_ros.instruments.heat_controller import ControllerStatus, HeatController, ProgramState
-from matlab_ros.instruments.heat_program import HeatSegment, program_duration_min
-from matlab_ros.instruments.registry import (
-    DOORS,
-    connect,
-    find_driver,
-    furnace_controller,
-    record_of,
+from matlab_ros.instruments.heat_controller import (
+    ControllerStatus,
+    HeatController,
+    ProgramState,
+    Reading,
 )
+from matlab_ros.instruments.heat_program import HeatSegment, program_duration_min
+from matlab_ros.instruments.plugs import plug_of
+from matlab_ros.instruments.registry import connect
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.model.lab_config import FurnaceLimits
@@ -46,7 +46,6 @@ UNSEEN_S = 3600.0
 HOT_C = 200.0
 """A furnace that is still this hot takes no further program."""
 
-DEFAULT_DRIVER = "eurotherm_3216"
 IDLE_READING_S = 5.0
 IDLE_FAILURES = 3
 """Readings in a row without an answer after which an idle furnace has a fault: one may be missed
@@ -81,22 +80,27 @@ class FurnaceNode(DeviceNode):
         if limits is None:
             raise ConfigError("lab file", self.device.name, "is no furnace", "a furnace's name")
         self._limits = limits
-        self._port: str = self.parameter("port", "") or self.device.ports.get("controller", "")
         self._unit: int = self.parameter("unit", 1)
         self._poll_s: float = self.parameter("poll_period_s", 5.0)
         self._patience_s: float = self.parameter("contact_patience_s", 60.0)
         self._reply_s: float = self.parameter("reply_patience_s", 0.5)
         self._idle_failures = 0
-        self._driver: str = self.parameter("driver", "") or self.device.driver or DEFAULT_DRIVER
-        self._record: str = self.parameter("record", "") or self.device.record or ""
-        self._door_address: str = self.parameter("door_address", "") or self.device.ports.get(
-            "door", ""
+        record: str = self.parameter("record", "")
+        self._controller = plug_of(
+            self.device,
+            "controller",
+            name=self.parameter("driver", ""),
+            port=self.parameter("port", ""),
+            record=record,
         )
-        if (self.device.door is not None) != bool(self._door_address):
+        self._door = plug_of(
+            self.device, "door", port=self.parameter("door_address", ""), record=record
+        )
+        if (self.device.door is not None) != bool(self._door):
             raise ConfigError(
                 "parameters",
                 "door_address",
-                f"is {self._door_address!r}, and {self.device.name} has "
+                f"is {self._door.url!r}, and {self.device.name} has "
                 f"{'a' if self.device.door is not None else 'no'} door in the lab file",
                 "both or neither",
             )
@@ -105,6 +109,7 @@ class FurnaceNode(DeviceNode):
         self._lost: Fault | None = None
         """Contact was lost while it was heating, and has not come back."""
         self._temperature = self.create_publisher(Temperature, "~/temperature", 10)
+        self._setpoint = self.create_publisher(Temperature, "~/setpoint", 10)
         self.offer(
             Heat,
             "~/heat",
@@ -122,23 +127,19 @@ class FurnaceNode(DeviceNode):
         )
 
     def connect(self) -> None:
-        """Open the wire and read the controller's own limits."""
+        """Open the wire, read the controller's own limits and lower its alarm to those here."""
         self.disconnect()
-        controller = furnace_controller(
-            self._driver,
-            self._port,
-            self._limits,
-            unit=self._unit,
-            deadline_s=self._reply_s,
-            record=self._record,
+        controller: HeatController = self._controller.open(
+            self._limits, unit=self._unit, deadline_s=self._reply_s
         )
         try:
+            controller.lower_cut()
             door = self.device.door
             self._furnace = GuardedFurnace(
                 self.device.name,
                 controller,
                 self._limits,
-                make_door=self._door(),
+                make_door=self._make_door() if self._door else None,
                 letter=door.letter if door is not None else "",
                 inside=self._read_occupants(),
                 corrected=self.corrected,
@@ -148,20 +149,11 @@ class FurnaceNode(DeviceNode):
             controller.close()
             raise
 
-    def _door(self) -> MakeDoor | None:
-        """Opens the wire of the door; None where no motor moves it."""
-        door = self.device.door
-        if door is None:
-            return None
-        driver = find_driver(DOORS, door.driver, f"{self.device.name}.door")
-        address = self._door_address
-        wire = connect(
-            driver,
-            address if "://" in address else f"tcp://{address}",
-            record=record_of(self._record, "door"),
-            title=door.driver,
-        )
-        return lambda may_open: driver.make(wire, may_open=may_open)
+    def _make_door(self) -> MakeDoor:
+        """Opens the wire of the door; its driver is made by whoever says whether it may open."""
+        plug = self._door
+        wire = connect(plug.driver, plug.url, record=plug.record, title=plug.name)
+        return lambda may_open: plug.driver.make(wire, may_open=may_open)
 
     def _read_occupants(self) -> tuple[str, ...]:
         try:
@@ -246,13 +238,18 @@ class FurnaceNode(DeviceNode):
         self._idle_failures = 0
         self._lost = None
         self.fault(None)
-        self._publish_temperature(reading.measured_c)
+        self._publish_temperature(reading)
 
-    def _publish_temperature(self, measured_c: float) -> None:
-        message = Temperature(temperature=measured_c, variance=0.0)
-        message.header.stamp = self.time.now_msg()
-        message.header.frame_id = self.device.station or ""
-        self._temperature.publish(message)
+    def _publish_temperature(self, reading: Reading) -> None:
+        """Say what is wanted, then what is measured; nothing is wanted of a furnace at rest."""
+        for publisher, celsius in (
+            (self._setpoint, reading.setpoint_c),
+            (self._temperature, reading.measured_c),
+        ):
+            message = Temperature(temperature=celsius, variance=0.0)
+            message.header.stamp = self.time.now_msg()
+            message.header.frame_id = self.device.station or ""
+            publisher.publish(message)
 
     def _run(self, attempt: Attempt, goal: Heat.Goal, result: Heat.Result) -> None:
         furnace = self._furnace
@@ -294,7 +291,7 @@ class FurnaceNode(DeviceNode):
 
     def seen(self, status: ControllerStatus) -> None:
         """Publish a reading taken while a profile runs."""
-        self._publish_temperature(status.reading.measured_c)
+        self._publish_temperature(status.reading)
 
 
 class _Run:

@@ -330,12 +330,15 @@ class LabManagerNode(Node):
 
     def _supervise(self) -> None:
         """A few times a second: silence, lifecycles, calls without an answer."""
-        is_waiting = False
+        # One device after the other; one that could not begin lets the others go first, so that a
+        # robot whose driver is missing keeps no furnace waiting.
+        for link in sorted(self.links.values(), key=lambda each: each.failures):
+            if link.bring_up():
+                break
         for link in self.links.values():
             link.supervise()
             if self.engine.state.estopped:
                 link.keep_stopped()
-            is_waiting = is_waiting or link.bring_up()
             if self._is_hopeless(link):
                 link.given_up = True
                 self.tell(DeviceGivenUp(link.device.name))

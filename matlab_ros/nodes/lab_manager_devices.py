@@ -139,6 +139,8 @@ class DeviceLink:
         """Attempts of which the engine was told that the device does not list them."""
         self._transition: Any = None
         self._transition_at = -_TRANSITION_PAUSE_S
+        self.failures = 0
+        """Steps of its lifecycle in a row that it could not take."""
         self._stopped_at = -_STOP_PAUSE_S
         self._last_problem = ""
         name = device.name
@@ -259,6 +261,7 @@ class DeviceLink:
             if now - self._transition_at < _TRANSITION_TIMEOUT_S:
                 return True
             self._transition = None
+            self.failures += 1
         if (
             not self.present
             or self.state is None
@@ -285,7 +288,9 @@ class DeviceLink:
             return
         self._transition = None
         answer = future.result()
-        if answer is not None and answer.success:
+        well = answer is not None and answer.success
+        self.failures = 0 if well else self.failures + 1
+        if well:
             # The next step need not wait for the pause after a failure.
             self._transition_at = time.monotonic() - _TRANSITION_PAUSE_S
         self._changed()

@@ -32,6 +32,10 @@ from matlab_ros.robot.poses import BasePose
 
 _ANSWER_S = 30.0
 """Steady seconds for a server's short answer: acceptance, cancel, a fresh joint state."""
+_FOUND_S = 5.0
+"""Steady seconds for a driver's action server to be found; the lab manager asks again and again,
+and brings the other devices up meanwhile."""
+
 _SLACK_S = 10.0
 _SLOWER = 3.0
 """A motion may take this many times its planned duration, and the slack, before it is late."""
@@ -99,7 +103,7 @@ class RobotClients:
             ("gripper", self._gripper),
             ("base", self._base),
         ):
-            if not client.wait_for_server(timeout_sec=_ANSWER_S):
+            if not client.wait_for_server(timeout_sec=_FOUND_S):
                 raise _unreachable(f"the robot's {what} has no action server; start its driver")
         self._stop_all()
 

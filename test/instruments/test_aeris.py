@@ -96,6 +96,34 @@ def test_the_file_is_there_before_it_is_ready_again(aeris, station) -> None:
     assert not aeris.is_ready()
 
 
+def test_a_sample_that_is_measured_is_not_in_its_slot(aeris, station) -> None:
+    aeris.add_sample("s", SLOT, PROGRAM)
+    aeris.start_measurement("s", PROGRAM)
+    assert aeris.is_occupied(SLOT)
+    station.device.advance_to(15.0)
+    assert not aeris.is_occupied(SLOT)
+    station.finish()
+    assert aeris.is_occupied(SLOT)
+
+
+def test_another_sample_s_measurement_is_told_by_the_slots(aeris, station) -> None:
+    """One damaged digit: the order is for slot 2 and arrives as one for slot 3."""
+    station.occupied.add(3)
+    answer = station.device.answer
+    station.server._answer = lambda heard: answer(heard.replace(b"AT=0,2@", b"AT=0,3@"))
+    aeris.add_sample("s", SLOT, PROGRAM)
+    aeris.start_measurement("s", PROGRAM)
+    station.device.advance_to(15.0)
+    assert aeris.is_occupied(SLOT)
+    assert not aeris.is_occupied(3)
+
+
+def test_an_answer_for_another_slot_is_none(aeris, station) -> None:
+    answer = station.device.answer
+    station.server._answer = lambda heard: answer(heard.replace(b"LOCATION=0,2@", b"LOCATION=0,3@"))
+    assert fault_of(aeris.is_occupied, SLOT) is FaultCode.PROTOCOL_ERROR
+
+
 def test_an_older_file_is_not_the_new_result(aeris, station) -> None:
     aeris.add_sample("s", SLOT, PROGRAM)
     aeris.start_measurement("s", PROGRAM)

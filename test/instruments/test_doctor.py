@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from matlab_ros import cli
-from matlab_ros.doctor_command import check_calibrations
+from matlab_ros import __version__, cli
+from matlab_ros.doctor_command import check_calibrations, examine
+from matlab_ros.doctor_graph import Heard, check_graph
 from matlab_ros.instruments.wire_check import ConfiguredWire, check_wires, wires_of
 from matlab_ros.model.lab_config import LabConfig, load_lab
 from matlab_ros.virtual.instruments.dh_rail import DhRail
@@ -170,3 +171,39 @@ def test_the_command_ends_with_1_where_there_is_a_problem(
     subjects = [found["subject"] for found in printed["findings"] if found["level"] == "problem"]
     assert "furnace_1's controller" in subjects
     assert cli.main(["doctor", str(tmp_path / "no.yaml")]) == cli.BAD_INPUT
+
+
+def _said(lab: LabConfig, heard: dict[str, Heard]) -> dict[str, tuple[str, str]]:
+    return {each.subject: (each.level, each.sentence) for each in check_graph(lab, heard)}
+
+
+def test_clocks_versions_and_faults_of_a_lab_that_is_up_are_told() -> None:
+    lab = load_lab(LAB_FILE).model_copy(update={"simulated": False})
+    heard = {
+        "dispenser": Heard(0.01, __version__),
+        "arm": Heard(-1.5, __version__),
+        "furnace_1": Heard(40.0, __version__),
+        "furnace_2": Heard(0.0, "0.0.1"),
+        "characterisation": Heard(0.0, __version__, "its port is gone"),
+    }
+    said = _said(lab, heard)
+    assert said["dispenser's node"][0] == "fine"
+    assert said["arm's node"] == ("note", "its machine's clock is 1.5 s ahead of this one's")
+    assert said["furnace_1's node"][0] == "problem"
+    assert "40.0 s behind" in said["furnace_1's node"][1]
+    assert "0.0.1" in said["furnace_2's node"][1]
+    assert said["characterisation's node"] == ("problem", "its port is gone")
+    assert "not to be heard" in _said(lab, {})["arm's node"][1]
+
+
+def test_a_simulated_lab_s_clock_is_nobody_s() -> None:
+    heard = {device.name: Heard(1e9, __version__) for device in load_lab(LAB_FILE).devices}
+    assert {level for level, _ in _said(load_lab(LAB_FILE), heard).values()} == {"fine"}
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(
+    lab_of: WriteLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matlab_ros.doctor_command.os.access", lambda path, mode: False)
+    found = list(examine(load_lab(lab_of({}, {})), tmp_path, 0.1))
+    assert [each.level for each in found if each.subject == "rights"] == ["problem"]

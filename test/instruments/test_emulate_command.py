@@ -92,6 +92,8 @@ def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         ("quantos", "--listen", "70000"),
         ("quantos", "--speed", "0"),
         ("quantos", "--port", "/dev/null/x"),
+        ("quantos", "--paced", "--listen", "0"),
+        ("epc3016", "--paced"),
     ],
 )
 def test_bad_input_is_a_sentence(

@@ -21,7 +21,7 @@ from matlab_ros.model.lab_config import FurnaceLimits
 from matlab_ros.virtual.instruments.epc3016 import Epc3016 as EmulatedEpc
 from matlab_ros.virtual.instruments.eurotherm_2416 import Eurotherm2416 as Emulated2416
 from matlab_ros.virtual.instruments.eurotherm_segments import SegmentedController
-from matlab_ros.virtual.instruments.stream_server import StreamServer
+from matlab_ros.virtual.instruments.wire import StreamServer
 
 LIMITS = FurnaceLimits(max_temperature_c=1200, max_ramp_c_per_min=10)
 PROGRAM = (HeatSegment(600, 10, 30), HeatSegment(900, 5, 120), HeatSegment(400, 7.5, 0))

@@ -180,3 +180,20 @@ def test_unplugged_device_is_unreachable(tmp_path: Path) -> None:
         talk()
     assert caught.value.fault.code is FaultCode.DEVICE_UNREACHABLE
     assert not transport.is_open
+
+
+def test_a_paced_line_takes_the_time_of_its_baud_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("matlab_ros.virtual.instruments.wire._pause", pauses.append)
+    terminal = PseudoTerminal(tmp_path / "device", Echo(), baudrate=9600)
+    transport = SerialTransport(terminal.url)
+    transport.open()
+    transport.write(bytes(range(48)))
+    assert read_all(transport, 48) == bytes(range(48))
+    transport.close()
+    terminal.close()
+    # There and back, ten bits a byte; in pieces on the way back.
+    assert sum(pauses) == pytest.approx(2 * 48 * 10 / 9600)
+    assert len(pauses) > 5

@@ -14,8 +14,8 @@ from matlab_ros.instruments.ur_dashboard import (
     UrDashboard,
 )
 from matlab_ros.model.faults import DeviceError, FaultCode
-from matlab_ros.virtual.instruments.stream_server import StreamServer
 from matlab_ros.virtual.instruments.ur_dashboard import UrArm
+from matlab_ros.virtual.instruments.wire import StreamServer
 
 Bench = tuple[UrDashboard, UrArm, StreamServer]
 

@@ -50,8 +50,8 @@ def test_a_missing_serial_device_is_named_and_the_campaign_is_refused(
         ("$(var run_dir)/wires/balance", "/dev/no_such_balance"),
         ("serial://$(var run_dir)/wires/furnace_2?", f"serial://{serial_port_in_use}?"),
         (
-            '<param name="recipes_dir"',
-            f'<param name="bring_up_timeout_s" value="{BRING_UP_S}"/><param name="recipes_dir"',
+            '<param name="never_ask"',
+            f'<param name="bring_up_timeout_s" value="{BRING_UP_S}"/><param name="never_ask"',
         ),
     ):
         assert launch.count(present) == 1

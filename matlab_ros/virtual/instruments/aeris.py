@@ -1,7 +1,9 @@
 """An emulated Aeris diffractometer: samples, measurements that take their time, result files.
 
 Messages as in A-Lab's published driver; replies are in the same form, and the driver's authors say
-of them only which words they look for (READY=, SYSTEM=, STATE=, fatal).
+of them only which words they look for (READY=, SYSTEM=, STATE=, fatal). A slot's state is that of
+its proximity sensor, whatever is in the instrument's books; a sample that is measured is not in its
+slot.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class _Measurement:
     sample_id: str
     program: str
     slot: int
+    fetched_at: float
     file_at: float
+    put_back_at: float
     ready_at: float
 
 
@@ -57,7 +61,8 @@ class AerisDiffractometer:
         occupied: whether a container stands in a slot. Called with the device locked.
         slots: numbers of its slots; 1 is the belt.
         programs: seconds that each measurement program takes.
-        handling_s: time to load the sample, and again to put it back.
+        handling_s: time to load the sample, and again to put it back; in the middle of it the
+            sample leaves its slot, and comes back.
         tell: is told when a measurement begins.
     """
 
@@ -128,6 +133,17 @@ class AerisDiffractometer:
         with self._lock:
             return self._reply(message.strip().strip("@")).encode("ascii", "replace")
 
+    def _stands_in(self, slot: int) -> bool:
+        """What a slot's sensor sees."""
+        running = self._running
+        away = (
+            running is not None
+            and running.slot == slot
+            and self._reached(running.fetched_at)
+            and not self._reached(running.put_back_at)
+        )
+        return self._occupied(slot) and not away
+
     def _reached(self, moment: float) -> bool:
         return self._now >= moment - MOMENT_TOLERANCE_S
 
@@ -143,7 +159,7 @@ class AerisDiffractometer:
             slot = int(found.group(1))
             if slot not in self._slots:
                 return _fatal(f"no location 0,{slot}")
-            state = "occupied" if self._occupied(slot) else "free"
+            state = "occupied" if self._stands_in(slot) else "free"
             return f"@STATUS_REPORT@LOCATION=0,{slot}@STATE={state}@END"
         if message.startswith("SAMPLE@") and self.local_control:
             return _fatal("not under remote control")
@@ -178,7 +194,7 @@ class AerisDiffractometer:
         if program not in self._programs:
             return _fatal(f"unknown application {program}")
         slot = self._samples[sample_id]
-        if not self._occupied(slot):
+        if not self._stands_in(slot):
             return _fatal(f"nothing at location 0,{slot}")
         seconds = self._handling_s + self._programs[program]
         fate, self.next_scan = self.next_scan, ScanFate.NORMAL
@@ -188,7 +204,16 @@ class AerisDiffractometer:
         if fate is ScanFate.NEVER_ENDS:
             file_at, self.hangs_since = math.inf, self._now
         self._tell(self._now, "measurement begun", sample=sample_id, slot=slot)
-        self._running = _Measurement(sample_id, program, slot, file_at, file_at + self._handling_s)
+        half_s = self._handling_s / 2
+        self._running = _Measurement(
+            sample_id,
+            program,
+            slot,
+            fetched_at=self._now + half_s,
+            file_at=file_at,
+            put_back_at=file_at + half_s,
+            ready_at=file_at + self._handling_s,
+        )
         self._written = False
         return f"@SAMPLE@MEASURING@SAMPLE_ID={sample_id}@END"
 

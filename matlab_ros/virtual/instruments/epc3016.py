@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matlab_ros.virtual.instruments.eurotherm_segments import SegmentedController
+from matlab_ros.virtual.instruments.furnace_controller import CONTROL_LOOP
 from matlab_ros.virtual.instruments.modbus_slave import (
     ILLEGAL_VALUE,
     ModbusTcpSession,
@@ -20,6 +21,7 @@ from matlab_ros.virtual.instruments.modbus_slave import (
 
 _TIME_FORMAT = 1173
 _END_TYPE, _RESETS, _TRACKS = 8334, 1, 2
+_ALARM_1_OUTPUT, _ALARM_STEP = 2125, 24
 _PROGRAMMER_INPUT = 10578
 _RATE_RESOLUTION = 10580
 _BAD = 7
@@ -35,6 +37,7 @@ class Epc3016(SegmentedController):
     """
 
     segments = 25
+    full_scale_high = 1
     read_only = frozenset({121, 1027, 1922, 8335, 10580, 10589})
     volatile = frozenset({3})
 
@@ -60,9 +63,7 @@ class Epc3016(SegmentedController):
         zeros = (3, 11, 15, 24, 25, 27, 35, 39, 112, 273, 276, 516, 518, 520, 8333, _END_TYPE)
         return {
             **dict.fromkeys(zeros, 0),
-            6: 200,
-            8: 360,
-            9: 60,
+            **CONTROL_LOOP,
             12: high,
             22: 1,
             111: high,
@@ -88,6 +89,8 @@ class Epc3016(SegmentedController):
         if address == 58:
             left = self._left_s() / _FORMAT_S[self._words[_TIME_FORMAT]]
             return min(round(left), 0x7FFF)
+        if address in range(_ALARM_1_OUTPUT, _ALARM_1_OUTPUT + 4 * _ALARM_STEP, _ALARM_STEP):
+            return self._alarms() >> (address - _ALARM_1_OUTPUT) // _ALARM_STEP & 1
         if address == 1931:
             return int(self.sensor_break)
         if address == 1932:

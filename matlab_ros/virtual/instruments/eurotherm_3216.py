@@ -9,11 +9,10 @@ ends with type "reset" is in state 0 afterwards, one that dwells or goes to SP2 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from matlab_ros.virtual.instruments.device import Send
+from matlab_ros.virtual.instruments.eurotherm_serial import SerialController
 from matlab_ros.virtual.instruments.furnace_controller import (
-    EmulatedController,
+    CONTROL_LOOP,
     Leg,
     Programmer,
     signed,
@@ -21,7 +20,6 @@ from matlab_ros.virtual.instruments.furnace_controller import (
 from matlab_ros.virtual.instruments.modbus_slave import (
     ILLEGAL_ADDRESS,
     ILLEGAL_VALUE,
-    ModbusSlave,
     Refused,
 )
 
@@ -35,31 +33,17 @@ _VOLATILE = {3, 26}
 _STATES = (Programmer.RESET, Programmer.RUN, Programmer.HOLD, Programmer.END)
 
 
-class Eurotherm3216(EmulatedController):
-    """The controller at the end of a serial line. See `EmulatedController` for its arguments."""
+class Eurotherm3216(SerialController):
+    """See `SerialController`."""
 
-    def __init__(self, *arguments: Any, unit: int = 1, **options: Any) -> None:
-        super().__init__(*arguments, unit=unit, **options)
-        self._slave = ModbusSlave(unit, self._read, self._write)
-
-    def connect(self, send: Send) -> None:
-        """A Modbus slave never speaks first."""
-
-    def receive(self, data: bytes) -> bytes:
-        """Answer Modbus requests as of the present moment."""
-        with self._lock:
-            return self._slave.receive(data)
+    full_scale_high = 1
 
     def _factory_words(self, unit: int, decimals: int, high: int) -> dict[int, int]:
         zeros = (3, 7, 11, 15, _SP1, _SP2, 26, 27, 35, 39, 112, 199, 273, 276, 321, 327, 333, 531)
         return {
             **dict.fromkeys(zeros, 0),
-            6: 200,
-            8: 360,
-            9: 60,
+            **CONTROL_LOOP,
             12: high,
-            13: high,
-            14: high,
             107: 0x0100,
             111: high,
             122: 0x3216,
@@ -101,16 +85,12 @@ class Eurotherm3216(EmulatedController):
             return self._temperature_word(self._selected_setpoint())
         if address == _STATUS:
             return _STATES.index(self._state)
-        if address == 75:
-            return 0x20 if self.sensor_break else 0
-        if address == 258:
-            return int(self.sensor_break)
         if address == 325:
             unit_s = 60.0 if self._words[321] == 0 else 1.0
             return min(int(self._program_s(self._now) / unit_s), 0xFFFF)
         if address in (330, 332):
             return self._segment()
-        return None
+        return super()._live(address)
 
     def _command(self, address: int) -> bool:
         return address == _STATUS

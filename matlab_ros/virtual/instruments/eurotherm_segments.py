@@ -98,7 +98,7 @@ class SegmentedController(EmulatedController):
             return self._segment()
         if address == 163:
             return self._temperature_word(self._working_setpoint(self._now))
-        return None
+        return super()._live(address)  # type: ignore[safe-super]
 
     def _command(self, address: int) -> bool:
         return address == _STATUS

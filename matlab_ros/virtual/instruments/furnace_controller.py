@@ -10,9 +10,10 @@ import threading
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,13 @@ from matlab_ros.virtual.physical_log import Tell, say_nothing
 
 _NOISE_BLOCK = 512
 _FADE_C = 200.0
+CONTROL_LOOP: Mapping[int, int] = {6: 200, 8: 360, 9: 60}
+"""Proportional band, integral and derivative time as they leave the factory."""
+_THRESHOLDS = (13, 14, 81, 82)
+_ALARM_TYPES = range(536, 540)
+_ACKNOWLEDGE = 274
+_NO_ALARM_C = 100.0
+"""Of alarms that nobody set yet: this far above the highest set point."""
 
 
 class Programmer(Enum):
@@ -111,9 +119,12 @@ class EmulatedController(ABC):
     """A controller and its furnace, in virtual time. Registers are whole numbers of 16 bits.
 
     Fault switches, set by tests at any time: `sensor_break`; `heater_share` (below 1 a heating
-    element is broken); `refuse_writes` (the keys are locked); `next_program` (what becomes of the
-    program that is started next). `eeprom_writes` counts the writes of each register that wears
-    out.
+    element is broken); `heater_stuck` (its switch is welded); `refuse_writes` (the keys are
+    locked); `next_program` (what becomes of the program that is started next). `eeprom_writes`
+    counts the writes of each register that wears out.
+
+    Alarm 1 is set up as a full scale high alarm that opens the heater's contactor and latches: the
+    heater stays off until it is colder and somebody acknowledges (register 274).
 
     Args:
         rng: source of the thermocouple's noise.
@@ -158,6 +169,10 @@ class EmulatedController(ABC):
         self._noise: dict[int, FloatArray] = {}
         self._cold_c = cold_c
         self._words = dict(self._factory_words(unit, decimals, round(max_setpoint_c * self._scale)))
+        never = round((max_setpoint_c + _NO_ALARM_C) * self._scale)
+        self._words |= dict.fromkeys(_THRESHOLDS, never) | dict.fromkeys(_ALARM_TYPES, 0)
+        self._words |= {_ALARM_TYPES[0]: self.full_scale_high, _ACKNOWLEDGE: 0}
+        self._cut_off = False
         self._state = Programmer.RESET
         self._program = _Program((0.0,), (0.0,), (1,))
         self._anchor_t = 0.0
@@ -168,9 +183,13 @@ class EmulatedController(ABC):
             build,
             tuning if tuning is not None else Tuning(),
             self._heating_setpoint,
+            self._is_cut_off,
         )
 
     # What each model says for itself
+
+    full_scale_high: ClassVar[int]
+    """Type of such an alarm."""
 
     @abstractmethod
     def _factory_words(self, unit: int, decimals: int, high: int) -> dict[int, int]:
@@ -273,6 +292,16 @@ class EmulatedController(ABC):
             return self._chamber.output > 0
 
     @property
+    def heater_stuck(self) -> bool:
+        """Whether its switch is welded: it heats whatever the controller wants."""
+        return self._chamber.heater_stuck
+
+    @heater_stuck.setter
+    def heater_stuck(self, stuck: bool) -> None:
+        with self._lock:
+            self._chamber.heater_stuck = stuck
+
+    @property
     def heater_share(self) -> float:
         """Share of the heater's power that is left."""
         return self._chamber.heater_share
@@ -321,6 +350,17 @@ class EmulatedController(ABC):
         setpoint = self._working_setpoint(t)
         resting = not self._under_way and setpoint <= self._ambient_c
         return None if resting else setpoint
+
+    def _is_cut_off(self, chamber_c: float) -> bool:
+        """Alarm 1: whether it holds the heater's contactor open."""
+        threshold_c = self._temperature_in(_THRESHOLDS[0])
+        if self._words[_ALARM_TYPES[0]] == self.full_scale_high and chamber_c > threshold_c:
+            self._cut_off = True
+        return self._cut_off
+
+    def _alarms(self) -> int:
+        """Bits 0 to 3 of the status word: which alarms are on."""
+        return int(self._cut_off)
 
     def _start(self) -> None:
         temperature = self._chamber.temperature_at(self._now)
@@ -382,7 +422,7 @@ class EmulatedController(ABC):
                 return 0x7FFF
             return self._temperature_word(self._measured_c())
         if address == 4:
-            return round(self._chamber.output * 1000)
+            return round(self._chamber.demand * 1000)
         if address == 5:
             return self._temperature_word(self._working_setpoint(self._now))
         live = self._live(address)
@@ -394,7 +434,8 @@ class EmulatedController(ABC):
             raise Refused(ILLEGAL_ADDRESS) from None
 
     def _write(self, address: int, values: Sequence[int]) -> None:
-        if self.refuse_writes:
+        if self.refuse_writes or any(address + k in _ALARM_TYPES for k in range(len(values))):
+            # What an alarm is for is said at the front, in configuration mode.
             raise Refused(ILLEGAL_VALUE)
         for offset, value in enumerate(values):
             if not self._command(address + offset):
@@ -403,6 +444,10 @@ class EmulatedController(ABC):
             register = address + offset
             if self._command(register):
                 self._obey(value)
+                continue
+            if register == _ACKNOWLEDGE:
+                hot = self._chamber.temperature_at(self._now) > self._temperature_in(_THRESHOLDS[0])
+                self._cut_off = self._cut_off and hot
                 continue
             self._words[register] = value
             if self._wears_out(register):

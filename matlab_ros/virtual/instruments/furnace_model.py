@@ -71,6 +71,7 @@ class HeatedChamber:
         tuning: of its controller.
         setpoint_at: the controller's working set point at a moment; None where the heater is off
             until somebody commands otherwise.
+        cut_off: whether its contactor is open at a chamber's temperature; asked at every sample.
     """
 
     def __init__(
@@ -78,16 +79,22 @@ class HeatedChamber:
         build: FurnaceBuild,
         tuning: Tuning,
         setpoint_at: Callable[[float], float | None],
+        cut_off: Callable[[float], bool],
     ) -> None:
         self.build = build
+        self.heater_stuck = False
+        """Whether the switch is welded: full power until the contactor opens."""
         self.heater_share = 1.0
         """Share of the heater that still works; below 1 an element is broken."""
         self._tuning = tuning
         self._setpoint_at = setpoint_at
+        self._cut_off = cut_off
         self._index = 0
         self._temperature = build.ambient_c
         self._integral = 0.0
         self._output = 0.0
+        self.demand = 0.0
+        """Share of the heater's power that the controller wants, 0 to 1."""
         self._slope = 0.0
         self._times = array("d", [0.0])
         self._history = array("d", [self._temperature])
@@ -173,6 +180,11 @@ class HeatedChamber:
                 self._integral += change
             self._integral = min(max(self._integral, 0.0), 1.0)
             self._output = min(max(proportional + self._integral, 0.0), 1.0)
+        self.demand = self._output
+        if self.heater_stuck:
+            self._output = 1.0
+        if self._cut_off(self._temperature):
+            self._output = self._integral = 0.0
         heat = self.build.power_w * self.heater_share * self._output
         self._slope = heat / self.build.heat_capacity_j_per_k + self._loss_rate(self._temperature)
 

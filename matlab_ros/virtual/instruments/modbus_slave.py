@@ -127,6 +127,7 @@ class ModbusTcpSession:
     """
 
     greeting = b""
+    over = False
 
     def __init__(self, unit: int, registers: Registers) -> None:
         self._unit = unit

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from matlab_ros.virtual.instruments.device import MOMENT_TOLERANCE_S
-from matlab_ros.virtual.instruments.stream_server import LineSession
+from matlab_ros.virtual.instruments.wire import LineSession
 
 GREETING = "Connected: Universal Robots Dashboard Server"
 POWER_S, BRAKES_S, UNLOCK_AFTER_S = 5.0, 3.0, 5.0

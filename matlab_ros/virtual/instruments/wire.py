@@ -14,11 +14,15 @@ import tty
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from matlab_ros.virtual.instruments.device import WireDevice
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 4096
+_MOST_LINE_BYTES = 4096
+_BITS, _PACE_S = 10, 0.005
+"""Of a byte on a serial line: start, eight, stop; and how much of a paced line comes at once."""
 LATE_S = 0.6
 """Of a late answer: after a driver's usual deadline, before it tries again for long."""
 
@@ -74,6 +78,12 @@ class WireFaults:
         return LATE_S
 
 
+def _pause(seconds: float) -> None:
+    """Let steady time pass."""
+    if seconds > 0:
+        threading.Event().wait(seconds)
+
+
 class PseudoTerminal:
     """A serial device at a stable path, with an emulated device at its other end.
 
@@ -83,10 +93,12 @@ class PseudoTerminal:
     Args:
         path: of the symbolic link that stands for the serial device; its folder is made.
         device: that answers.
+        baudrate: at which bytes come and go, ten bits each; 0: at once.
     """
 
-    def __init__(self, path: Path, device: WireDevice) -> None:
+    def __init__(self, path: Path, device: WireDevice, *, baudrate: int = 0) -> None:
         self.path = path
+        self._byte_s = _BITS / baudrate if baudrate else 0.0
         self.faults = WireFaults()
         self._device = device
         self._write_lock = threading.Lock()
@@ -146,11 +158,18 @@ class PseudoTerminal:
             self._put(data)
 
     def _put(self, data: bytes) -> None:
+        pace = max(1, round(_PACE_S / self._byte_s)) if self._byte_s else _CHUNK
+        for start in range(0, len(data), pace):
+            piece = data[start : start + pace]
+            _pause(len(piece) * self._byte_s)
+            self._put_piece(piece)
+
+    def _put_piece(self, data: bytes) -> None:
         with self._write_lock:
             if self._unplugged:
                 return
             try:
-                written = os.write(self._master, data) if data else 0
+                written = os.write(self._master, data)
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EIO):
                     raise
@@ -184,31 +203,111 @@ class PseudoTerminal:
             data = os.read(self._master, _CHUNK)
         except OSError:
             return
+        # So long it was on its way.
+        _pause(len(data) * self._byte_s)
         reply = self._device.receive(data)
         if reply:
             self.send(reply)
 
 
-class LoopbackServer:
-    """A TCP port on this machine where each connection carries one message and its reply.
+class Session(Protocol):
+    """One connection to a device."""
+
+    @property
+    def greeting(self) -> bytes:
+        """What the device says first."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the device hangs up after its answer."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes, in pieces as they come; returns what to answer at once."""
+
+
+class MessageSession:
+    """A connection that carries one message and its reply.
 
     Args:
         answer: gives the reply to all bytes received so far, or None while the message is not
             complete.
-        port: 0 lets the operating system choose.
+    """
+
+    greeting = b""
+
+    def __init__(self, answer: Callable[[bytes], bytes | None]) -> None:
+        self._answer = answer
+        self._heard = b""
+        self.over = False
+
+    def receive(self, data: bytes) -> bytes:
+        self._heard += data
+        reply = self._answer(self._heard)
+        self.over = reply is not None or len(self._heard) >= _CHUNK
+        return reply or b""
+
+
+class LineSession:
+    """A connection where each line of text is answered with one.
+
+    Args:
+        answer: the answer to a line, both without their end; None says nothing.
+        greeting: line that the device says first; empty: none.
+        end: of the lines it sends.
+    """
+
+    def __init__(
+        self, answer: Callable[[str], str | None], *, greeting: str = "", end: str = "\n"
+    ) -> None:
+        self.over = False
+        self._answer = answer
+        self._end = end
+        self.greeting = f"{greeting}{end}".encode("ascii") if greeting else b""
+        self._heard = b""
+
+    def receive(self, data: bytes) -> bytes:
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        self._heard = self._heard[-_MOST_LINE_BYTES:]
+        answers = [self._answer(line.decode("latin-1").strip("\r")) for line in lines]
+        said = "".join(f"{answer}{self._end}" for answer in answers if answer is not None)
+        return said.encode("latin-1", "replace")
+
+
+class SerialSession:
+    """A serial device behind a device server: bytes pass as they are.
+
+    Args:
+        device: at the serial line.
+    """
+
+    greeting = b""
+    over = False
+
+    def __init__(self, device: WireDevice) -> None:
+        self.receive = device.receive
+
+
+class StreamServer:
+    """A TCP port; each connection is a session of its own.
+
+    Args:
+        open_session: gives the device's side of a new connection.
         host: to listen on.
+        port: 0 lets the operating system choose.
     """
 
     def __init__(
         self,
-        answer: Callable[[bytes], bytes | None],
+        open_session: Callable[[], Session],
         *,
-        port: int = 0,
         host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.faults = WireFaults()
-        self._answer = answer
+        self._open_session = open_session
         self._listener = socket.create_server((host, port))
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"tcp {self.port}", daemon=True)
         self._thread.start()
@@ -224,37 +323,84 @@ class LoopbackServer:
         """As a driver's configuration names it."""
         return f"tcp://{self._listener.getsockname()[0]}:{self.port}"
 
+    def send(self, data: bytes) -> None:
+        """Say something unasked to everybody who is connected."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.sendall(self.faults.applied(data))
+
+    def disconnect(self) -> None:
+        """Hang up on everybody; they may come again."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening and hang up."""
         if self._closed:
             return
-        address = self._listener.getsockname()[:2]
         self._closed = True
+        host, port = self._listener.getsockname()[:2]
         # A blocked accept() does not notice that its socket is closed: knock once.
         with contextlib.suppress(OSError):
-            socket.create_connection(address, timeout=1.0).close()
+            socket.create_connection((host, port), timeout=1.0).close()
         self._thread.join(timeout=5.0)
         self._listener.close()
+        self.disconnect()
 
     def _serve(self) -> None:
-        while not self._closed:
+        while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            if self._closed:
+                connection.close()
+                return
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(10.0)
-            heard = b""
-            while len(heard) < _CHUNK:
-                data = connection.recv(_CHUNK)
-                if not data:
-                    return
-                heard += data
-                reply = self._answer(heard)
-                if reply is not None:
-                    threading.Event().wait(self.faults.delay_s())
-                    connection.sendall(self.faults.applied(reply))
-                    return
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            with connection, contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                session = self._open_session()
+                if session.greeting:
+                    connection.sendall(session.greeting)
+                while data := connection.recv(_CHUNK):
+                    reply = session.receive(data)
+                    if reply:
+                        _pause(self.faults.delay_s())
+                        connection.sendall(self.faults.applied(reply))
+                    if session.over:
+                        return
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+
+
+class LoopbackServer(StreamServer):
+    """A TCP port where each connection carries one message and its reply.
+
+    Args:
+        answer: see `MessageSession`.
+        port: 0 lets the operating system choose.
+        host: to listen on.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes | None],
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self._answer = answer
+        super().__init__(
+            lambda: MessageSession(lambda heard: self._answer(heard)), host=host, port=port
+        )
