@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,10 @@ class ListPlanner:
         self._settings = settings
 
     def suggest(
-        self, experiment_ids: Sequence[str], pending: Sequence[Suggestion]
+        self,
+        experiment_ids: Sequence[str],
+        pending: Sequence[Suggestion],
+        unfired: Collection[str] = (),
     ) -> list[Suggestion]:
         """See `matlab_ros.nodes.table_lab.Planner`."""
         return [

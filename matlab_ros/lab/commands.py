@@ -33,6 +33,8 @@ class RequestSuggestions:
     pending: tuple[Suggestion, ...]
     """In flight: not to be proposed again."""
     observations_reported: int
+    unfired: tuple[str, ...] = ()
+    """Ids of those in flight whose furnace run has not begun: others may join it."""
 
 
 @dataclass(frozen=True)

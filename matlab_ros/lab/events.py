@@ -152,6 +152,10 @@ class SuggestionsReceived(Event):
     model: str = ""
     data_sha256: str = ""
     software: str = ""
+    seed: int = 0
+    """Of this answer; everything random in it was drawn from it."""
+    plan_sha256: str = ""
+    """Of the settings of the planner."""
 
     @property
     def text(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from matlab_ros.lab.goals import PhaseFraction
 from matlab_ros.model.campaign_config import CampaignConfig
 from matlab_ros.model.lab_words import ObservationKind
 from matlab_ros.model.recipe import Recipe
+from matlab_ros.model.scan_program import ScanProgram
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
+class NamedOutcome:
+    """Something that an experiment gave; docs/objectives.md lists the names."""
+
+    name: str
+    value: float
+    sigma: float | None = None
+
+
+@dataclass(frozen=True)
 class Observation:
     """What an experiment taught."""
 
@@ -45,6 +56,10 @@ class Observation:
     sigma: float | None
     simulated: bool
     stamp_ns: int
+    outcomes: tuple[NamedOutcome, ...] = ()
+    """Everything that was measured, by name; none unless MEASURED."""
+    phases: tuple[PhaseFraction, ...] = ()
+    """Identified in the product; none where nobody looked."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,8 @@ class Mixture:
     substances: tuple[str, ...]
     mass_fractions: tuple[float, ...]
     """In the order of the substances; they sum to 1."""
+    price_per_g: float | None = None
+    """By the stock's prices; None where one is unknown."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,8 @@ class CampaignPlan:
     simulated: bool
     planned: bool = True
     """Whether a planner proposes its experiments; else all of them are submitted."""
+    scans: tuple[ScanProgram, ...] = ()
+    """Measurement programs of the lab whose duration is known, where experiments have costs."""
 
     @property
     def name(self) -> str:

@@ -306,6 +306,7 @@ class Furnaces:
             forecast.follow_ns,
             {group: totals[group] - count for group, count in near.items()},
             {group: round(self._groups.rest_min(group) * _NS_PER_MIN) for group in groups},
+            self._groups.together(groups),
         )
         return plan_heat(furnaces, arrivals, outlook)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from matlab_ros.lab.binding import profile_of, values_of
 from matlab_ros.lab.goals import HeatProfile
 from matlab_ros.lab.heat_values import Group
@@ -19,6 +21,7 @@ class HeatGroups:
         """By experiment, then by step and round."""
         self._profiles: dict[Group, HeatProfile] = {}
         self._rests: dict[Group, float] = {}
+        self._together: set[Group] = set()
 
     def of(self, run: ExperimentRun, step: Step) -> Group:
         """Group of an experiment's heat step in its present round."""
@@ -40,6 +43,10 @@ class HeatGroups:
         """Minutes of furnace runs that a sample of a group may need after this one, at most."""
         return self._rests[group]
 
+    def together(self, groups: Iterable[Group]) -> frozenset[Group]:
+        """Those of groups whose campaign shares furnace runs on purpose."""
+        return frozenset(self._together.intersection(groups))
+
     def upcoming(self, run: ExperimentRun) -> tuple[Step, Group] | None:
         """The next heat step that an experiment will come to, None where there is none."""
         if run.abort is not None:
@@ -58,6 +65,8 @@ class HeatGroups:
         )
         group = (segments, profile.unload_below_c, int(profile.atmosphere))
         profile = self._profiles.setdefault(group, profile)
+        if run.plan.config.furnace is not None:
+            self._together.add(group)
         rest = self._rest_min(run, step, profile, round_)
         self._rests[group] = max(rest, self._rests.get(group, 0.0))
         return group

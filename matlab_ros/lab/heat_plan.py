@@ -37,7 +37,8 @@ def plan_heat(
     ways = {group: _ways(case, group) for group in case.counts}
     search = _Search(case)
     for number in range(max(map(len, ways.values()), default=0)):
-        search.look_at({group: cuts[number] for group, cuts in ways.items()})
+        # Those that have only one way go that way.
+        search.look_at({group: cuts[min(number, len(cuts) - 1)] for group, cuts in ways.items()})
     varied = sorted(
         (group for group, count in case.counts.items() if count > 1),
         key=lambda group: (-case.counts[group], group),
@@ -77,6 +78,8 @@ class _Search:
 def _ways(case: Case, group: Group) -> tuple[Cut, ...]:
     """Ways to cut a group's samples into batches."""
     room, count = case.room[group], case.counts[group]
+    if group in case.outlook.together:
+        return (Cut(room, room),)
     cuts = [Cut(size, size) for size in (cut(count, room, len(case.furnaces)) for cut in _CUTS)]
     # The run that cannot be full first, so that its furnace need not wait for a full load.
     cuts.append(Cut((count + case.outlook.more.get(group, 0)) % room or room, room))

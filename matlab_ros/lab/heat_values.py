@@ -76,6 +76,8 @@ class Outlook:
         follow_ns: what each sample then takes of the station that follows, which serves one sample
             at a time.
         more: samples of each group that come after the arrivals; none where it is missing.
+        rest_ns: furnace time that a sample of each group may need after this run, at most.
+        together: groups that a planner placed into one run, because a run costs more than waiting.
     """
 
     now_ns: int
@@ -85,6 +87,7 @@ class Outlook:
     follow_ns: int
     more: Mapping[Group, int] = field(default_factory=dict)
     rest_ns: Mapping[Group, int] = field(default_factory=dict)
+    together: frozenset[Group] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class SuggestionsAnswered:
     model: str = ""
     data_sha256: str = ""
     software: str = ""
+    seed: int = 0
+    plan_sha256: str = ""
 
 
 @dataclass(frozen=True)

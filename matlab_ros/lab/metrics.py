@@ -26,7 +26,12 @@ from matlab_ros.lab.metrics_values import (
     StepMetrics,
 )
 from matlab_ros.lab.throughput_bounds import IN_FLIGHT, Bound, Demand, bound, gain
-from matlab_ros.model.campaign_config import CategoricalParameter, IntegerParameter, Parameter
+from matlab_ros.model.campaign_config import (
+    CampaignConfig,
+    CategoricalParameter,
+    DiscreteParameter,
+    IntegerParameter,
+)
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.lab_config import LabConfig
 
@@ -155,7 +160,7 @@ class _Figures:
             parameters_categorical=sum(
                 isinstance(item, CategoricalParameter) for item in plan.config.parameters
             ),
-            settings_accessible=_accessible(plan.config.parameters),
+            settings_accessible=_accessible(plan.config),
             settings_tried=len(counts.replicates),
             best_objective=counts.improvements[-1][1] if counts.improvements else None,
             experiments_to_best=counts.improvements[-1][0] if counts.improvements else 0,
@@ -356,12 +361,19 @@ def _per_day(count: int, span_s: float | None) -> float | None:
     return None if span_s is None or span_s <= 0.0 else _S_PER_DAY * count / span_s
 
 
-def _accessible(parameters: Iterable[Parameter]) -> int | None:
-    """Different settings within a search space; None where a number has no smallest step."""
+def _accessible(config: CampaignConfig) -> int | None:
+    """Different settings within a search space; None where a number has no smallest step.
+
+    Constraints, mixtures and conditions are not counted out.
+    """
+    if config.candidates:
+        return len(config.candidates)
     product = 1
-    for item in parameters:
+    for item in config.parameters:
         if isinstance(item, CategoricalParameter):
             product *= len(item.choices)
+        elif isinstance(item, DiscreteParameter):
+            product *= len(item.values)
         elif isinstance(item, IntegerParameter):
             product *= item.high - item.low + 1
         elif item.step > 0:

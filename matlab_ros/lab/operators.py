@@ -227,7 +227,8 @@ class OperatorDesk:
     def _check_settings(self, plan: CampaignPlan, settings: tuple[Setting, ...]) -> None:
         names = [setting.name for setting in settings]
         expected = [parameter.name for parameter in plan.config.parameters]
-        if sorted(names) != sorted(expected):
+        needed = {parameter.name for parameter in plan.config.parameters if not parameter.when}
+        if len(set(names)) < len(names) or not needed <= set(names) <= set(expected):
             raise Refused(
                 FaultCode.CAMPAIGN_INVALID,
                 f"The settings name {', '.join(names) or 'nothing'}; expected each of "

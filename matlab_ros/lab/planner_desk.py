@@ -7,10 +7,12 @@ from matlab_ros.lab import inputs as inp
 from matlab_ros.lab.binding import check_binding
 from matlab_ros.lab.commands import ReportObservation, RequestSuggestions
 from matlab_ros.lab.experiment_values import Suggestion
+from matlab_ros.lab.goals import HeatGoal
 from matlab_ros.lab.ledger import Ledger
 from matlab_ros.lab.state import CampaignRun, experiment_name
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.faults import FaultCode
+from matlab_ros.model.lab_words import StepAction
 
 _NS_PER_S = 1_000_000_000
 ASK_AGAIN_NS = 10 * _NS_PER_S
@@ -97,7 +99,13 @@ class PlannerDesk:
             named.sort(key=lambda item: wanted.index(item.experiment_id))
             self._ledger.emit(
                 ev.SuggestionsReceived(
-                    tuple(named), given.exhausted, given.model, given.data_sha256, given.software
+                    tuple(named),
+                    given.exhausted,
+                    given.model,
+                    given.data_sha256,
+                    given.software,
+                    given.seed,
+                    given.plan_sha256,
                 )
             )
 
@@ -167,6 +175,26 @@ class PlannerDesk:
             names = (experiment_name(campaign.plan.name, first + index) for index in range(batch))
             self._ledger.emit(ev.SuggestionsRequested(tuple(names)))
 
+    def _in_furnace(self) -> frozenset[str]:
+        """Experiments whose samples are being fired."""
+        return frozenset(
+            work.experiment_id
+            for attempt in self._state.attempts.values()
+            if isinstance(attempt.goal, HeatGoal)
+            for work in attempt.works
+        )
+
+    def _is_unfired(self, experiment_id: str, fired: frozenset[str]) -> bool:
+        """Whether an experiment's first furnace run has not begun."""
+        run = self._state.experiments[experiment_id]
+        heats = [run.tasks[step.id] for step in run.recipe.steps_of(StepAction.HEAT)]
+        return (
+            bool(heats)
+            and run.abort is None
+            and experiment_id not in fired
+            and not any(task.state.is_final or task.round for task in heats)
+        )
+
     def next_call(self) -> RequestSuggestions | ReportObservation | None:
         """The call to make now, None where one is open or none is due; reports go first."""
         campaign = self._ledger.open_campaign()
@@ -185,6 +213,14 @@ class PlannerDesk:
                 if run.observation is None and not run.is_guest
             )
             reported = sum(run.reported for run in self._state.in_campaign())
-            self._call = RequestSuggestions(campaign.plan, campaign.requested, pending, reported)
+            fired = self._in_furnace()
+            unfired = tuple(
+                item.experiment_id
+                for item in pending
+                if self._is_unfired(item.experiment_id, fired)
+            )
+            self._call = RequestSuggestions(
+                campaign.plan, campaign.requested, pending, reported, unfired
+            )
         self._called_ns = self._ledger.now_ns
         return self._call

@@ -13,6 +13,7 @@ from matlab_ros.lab.goals import (
     MeasureOutcome,
     RawFile,
 )
+from matlab_ros.lab.named_outcomes import outcomes_of
 from matlab_ros.lab.state import ExperimentRun
 from matlab_ros.model.expressions import (
     Node,
@@ -165,4 +166,6 @@ def observation_of(
         sigma=None if analysis is None else analysis.target_sigma,
         simulated=simulated,
         stamp_ns=now_ns,
+        outcomes=() if analysis is None else outcomes_of(plan, run, analysis),
+        phases=() if analysis is None else analysis.phases,
     )

@@ -14,11 +14,12 @@ from matlab_ros.model.campaign_config import (
     CampaignConfig,
     CategoricalParameter,
     ContinuousParameter,
+    DiscreteParameter,
     IntegerParameter,
 )
 from matlab_ros.model.errors import ConfigError, LabError, UnreachableComposition
 from matlab_ros.model.expressions import Kind, parameters_in
-from matlab_ros.model.lab_config import LabConfig
+from matlab_ros.model.lab_config import LabConfig, StationKind
 from matlab_ros.model.lab_words import StepAction
 from matlab_ros.model.recipe import Recipe
 from matlab_ros.model.step_arguments import AnalyseArguments, referenced
@@ -55,6 +56,8 @@ def check_campaign(
     checker.check_recipe()
     checker.check_devices()
     checker.check_parameters()
+    checker.check_conditions()
+    checker.check_furnace()
     checker.check_phases()
     checked = checker.mixtures(mixtures)
     checker.check_containers()
@@ -66,6 +69,7 @@ def check_campaign(
         mixtures=checked,
         elements=checker.elements(checked),
         simulated=lab.simulated,
+        scans=lab.scan_programs if campaign.costs is not None else (),
     )
 
 
@@ -140,6 +144,47 @@ class _Checker:
                     f"{kind.value} for {users}",
                 )
 
+    def check_conditions(self) -> None:
+        """Parameters that do not always exist have defaults in the recipe."""
+        for index, parameter in enumerate(self._campaign.parameters):
+            if parameter.when and parameter.name not in self._recipe.defaults:
+                raise self._error(
+                    f"parameters.{index}.when",
+                    f"{parameter.name!r} has no value where {parameter.when} does not hold",
+                    f"a default of {parameter.name!r} in recipe {self._recipe.name!r}",
+                )
+
+    def check_furnace(self) -> None:
+        """Samples that the planner places into one run are alike to the furnace, and fit."""
+        furnace = self._campaign.furnace
+        if furnace is None:
+            return
+        for step in self._recipe.steps_of(StepAction.HEAT):
+            nodes = (node for several in step.arguments.numbers.values() for node in several)
+            for name in {name for node in nodes for name in parameters_in(node)}:
+                if self._campaign.parameter(name) is not None and name not in furnace.shared:
+                    raise self._error(
+                        "furnace.shared",
+                        f"{name!r}, which step {step.id!r} heats by, is missing",
+                        "every parameter that a heat step depends on, because only samples with "
+                        "equal ones are fired together",
+                    )
+        largest = max(
+            (
+                station.grid.count
+                for station in self._lab.stations
+                if station.kind is StationKind.FURNACE
+            ),
+            default=0,
+        )
+        if furnace.slots > largest:
+            raise self._error(
+                "furnace.slots",
+                f"{furnace.slots} crucibles do not fit into the largest furnace of lab "
+                f"{self._lab.name!r}",
+                f"at most {largest}",
+            )
+
     def _users(self, name: str) -> list[str]:
         """Where a parameter is used, in words."""
         found = []
@@ -203,14 +248,18 @@ class _Checker:
             mixture = by_name.get(item.name)
             if mixture is None:
                 try:
-                    shares = precursor_mass_fractions(self._campaign.target.formula, formulas)
+                    excess = [item.excess_percent.get(name, 0.0) for name in item.substances]
+                    shares = precursor_mass_fractions(
+                        self._campaign.target.formula, formulas, excess_percent=excess
+                    )
                 except UnreachableComposition as error:
                     raise self._error(
                         key, _sentence(error), "powders that can make the target"
                     ) from error
                 except LabError as error:
                     raise self._error(key, _sentence(error), "formulas in the stock") from error
-                mixture = Mixture(item.name, item.substances, shares)
+                price = self._price_per_g(item.substances, shares)
+                mixture = Mixture(item.name, item.substances, shares, price)
             elif (
                 mixture.substances != item.substances
                 or len(mixture.mass_fractions) != len(item.substances)
@@ -221,6 +270,15 @@ class _Checker:
                 )
             found.append(mixture)
         return tuple(found)
+
+    def _price_per_g(self, substances: Sequence[str], shares: Sequence[float]) -> float | None:
+        """Of a mixture; None where the stock does not know the price of one of its powders."""
+        items = [self._lab.stock_item(name) for name in substances]
+        prices = [None if item is None else item.price_per_g for item in items]
+        known = [price for price in prices if price is not None]
+        if len(known) < len(prices):
+            return None
+        return sum(price * share for price, share in zip(known, shares, strict=True))
 
     def check_doses(self, mixtures: Sequence[Mixture]) -> None:
         """The dispenser can weigh every dose, the crucible holds them, the stock lasts."""
@@ -312,7 +370,7 @@ class _Checker:
     def _range(self, name: str) -> tuple[float, float]:
         """Lowest and highest value of a numeric parameter."""
         found = self._campaign.parameter(name)
-        if isinstance(found, (ContinuousParameter, IntegerParameter)):
+        if isinstance(found, (ContinuousParameter, DiscreteParameter, IntegerParameter)):
             return float(found.low), float(found.high)
         value = campaign_constants(self._campaign, self._recipe)[name]
         assert isinstance(value, float), "the kinds of the parameters were checked"

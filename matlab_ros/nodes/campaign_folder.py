@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from matlab_ros.lab.journal import JournalReader
 from matlab_ros.lab.journal_database import without_password
+from matlab_ros.model.campaign_config import CampaignConfig
 from matlab_ros.model.errors import ConfigError
+from matlab_ros.model.lab_config import LabConfig, load_lab
+from matlab_ros.model.yaml_file import mapping_in, read_text
 from matlab_ros.nodes.campaign_metrics import lab_of
+
+if TYPE_CHECKING:
+    from matlab_ros.monitor.archive import Archived
 
 JOURNAL = "journal.sqlite"
 JOURNAL_ELSEWHERE = "journal.url"
@@ -89,6 +100,61 @@ class CampaignFolder:
         return f"sqlite:///{self.journal_file}"
 
     @property
+    def definition(self) -> Path:
+        """What the campaign was made from, laid out like a lab of one's own."""
+        return self.path / "definition"
+
+    @property
+    def campaign_file(self) -> Path:
+        """The campaign's file in `definition`, seed and budget as they were.
+
+        Raises:
+            ConfigError: an earlier version of this software ran it, which kept none.
+        """
+        files = sorted((self.definition / "campaigns").glob("*.yaml"))
+        if len(files) != 1:
+            raise ConfigError(self.definition, "", "holds no campaign", "what a run has kept")
+        return files[0]
+
+    @property
+    def run_settings(self) -> dict[str, Any]:
+        """How it was run: ``speed`` and ``launch_arguments``."""
+        return mapping_in(self._run_file, read_text(self._run_file))
+
+    @property
+    def _run_file(self) -> Path:
+        return self.definition / "run.yaml"
+
+    def keep(
+        self, campaign: CampaignConfig, lab: Path, recipe: Path, settings: Mapping[str, Any]
+    ) -> None:
+        """Keep what the campaign is made from.
+
+        Args:
+            campaign: as it runs, with what the command line said otherwise.
+            lab: its file; the one that it is ``like`` is kept too.
+            recipe: its file.
+            settings: how it is run.
+        """
+        _write(
+            self.definition / "campaigns" / f"{campaign.name}.yaml",
+            campaign.model_dump(mode="json", exclude_unset=True),
+        )
+        _copy(recipe, self.definition / "recipes")
+        while True:
+            _copy(lab, self.definition / "labs")
+            like = mapping_in(lab, read_text(lab)).get("like")
+            if like is None:
+                break
+            lab = lab.parent / str(like)
+        _write(self._run_file, settings)
+
+    def lab(self, name: str) -> LabConfig | None:
+        """The lab as it was then, or as it is now where nothing was kept."""
+        file = self.definition / "labs" / f"{name}.yaml"
+        return load_lab(file) if file.is_file() else lab_of(name)
+
+    @property
     def log(self) -> Path:
         """What all processes printed."""
         return self.path / "lab.log"
@@ -130,9 +196,39 @@ class CampaignFolder:
 
         journal = self.journal()
         try:
-            return write_report(record_of(journal.read(), find_lab=lab_of), self.path)
+            return write_report(record_of(journal.read(), find_lab=self.lab), self.path)
         finally:
             journal.close()
+
+    def write_archive(self, target: Path) -> Archived:
+        """Write everything of the campaign into a new folder, for an archive.
+
+        Raises:
+            ConfigError: the folder is there already, or a library is missing.
+            LabError: the journal cannot be read, or nothing can be written.
+        """
+        from matlab_ros.monitor.archive import write_archive
+        from matlab_ros.monitor.from_journal import record_of
+
+        report = self.write_report()
+        journal = self.journal()
+        try:
+            record = record_of(journal.read(), find_lab=self.lab)
+            return write_archive(record, journal.raw_files(), target, report, self.definition)
+        finally:
+            journal.close()
+
+
+def _write(file: Path, values: Mapping[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(
+        yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+
+
+def _copy(file: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, folder / file.name)
 
 
 def open_journal(source: str) -> JournalReader:

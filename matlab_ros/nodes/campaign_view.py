@@ -38,6 +38,7 @@ class CampaignView:
         lab: where it runs.
         folder: of its results.
         plain: print a line for each experiment that ends, instead of a live picture.
+        beginning: what is said of the start.
         console: where to; the terminal by default.
     """
 
@@ -48,11 +49,14 @@ class CampaignView:
         folder: CampaignFolder,
         *,
         plain: bool,
+        beginning: str = "",
         console: Console | None = None,
     ) -> None:
         self._plan = plan
         self._lab = lab
-        self._folder = folder
+        self._beginning = beginning or (
+            f"Starting the lab's processes; their output goes to {_short(folder.log)}"
+        )
         self._console = console or Console(highlight=False)
         self._live = (
             None
@@ -74,8 +78,7 @@ class CampaignView:
         config = self._plan.config
         self._console.print(
             f"[bold]{config.name}[/]: {config.budget.experiments} experiments for "
-            f"{config.target.formula} in {self._lab.name}, seed {config.seed}. "
-            f"Starting the lab's processes; their output goes to {_short(self._folder.log)}",
+            f"{config.target.formula} in {self._lab.name}, seed {config.seed}. {self._beginning}",
             soft_wrap=True,
         )
         if self._live is not None:
@@ -119,7 +122,7 @@ class CampaignView:
                 soft_wrap=True,
             )
 
-    def conclude(self, result: RunCampaign.Result, report: Path, wall_s: float) -> None:
+    def conclude(self, result: RunCampaign.Result, report: Path | None, wall_s: float) -> None:
         """Say how it ended and where the report is."""
         best = _number(result.best_objective)
         good = result.error_code == RunCampaign.Result.NONE
@@ -138,7 +141,8 @@ class CampaignView:
                 f"({result.best_experiment_id})",
                 soft_wrap=True,
             )
-        self._console.print(f"Report: {_short(report)}", soft_wrap=True)
+        where = "the lab's journal is on another machine" if report is None else _short(report)
+        self._console.print(f"Report: {where}", soft_wrap=True)
 
     def _picture(self) -> Any:
         return render(self._snapshot())

@@ -38,16 +38,19 @@ from matlab_ros.lab.goals import (
 from matlab_ros.model.campaign_config import (
     BudgetConfig,
     CampaignConfig,
-    CategoricalParameter,
-    ContinuousParameter,
-    IntegerParameter,
-    Parameter,
 )
 from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.lab_words import ObservationKind, SampleFate, Verdict
 from matlab_ros.model.yaml_file import parse
 from matlab_ros.nodes.analysis_messages import findings_from, scan_program_to
+from matlab_ros.nodes.objective_messages import (
+    outcomes_from,
+    outcomes_to,
+    wanted_from,
+    wanted_to,
+)
 from matlab_ros.nodes.ros_time import to_msg, to_ns
+from matlab_ros.nodes.space_messages import space_from, space_to
 from matlab_ros_interfaces import action, msg
 
 DEFINITION = "campaign definition"
@@ -130,6 +133,8 @@ def observation_from(message: Any) -> Observation:
         status=ObservationKind(message.status),
         objective=known(message.objective),
         sigma=known(message.sigma),
+        outcomes=outcomes_from(message.outcomes),
+        phases=tuple(phase_fraction_from(item) for item in message.phases),
         simulated=message.simulated,
         stamp_ns=to_ns(message.stamp),
     )
@@ -144,6 +149,8 @@ def observation_to(observation: Observation) -> Any:
         status=int(observation.status),
         objective=nan(observation.objective),
         sigma=nan(observation.sigma),
+        outcomes=outcomes_to(observation.outcomes),
+        phases=[phase_fraction_to(item) for item in observation.phases],
         simulated=observation.simulated,
         stamp=to_msg(observation.stamp_ns),
     )
@@ -168,14 +175,17 @@ def campaign_to_message(plan: CampaignPlan) -> Any:
                 name=item.name,
                 substances=list(item.substances),
                 mass_fractions=list(item.mass_fractions),
+                price_per_g=nan(item.price_per_g),
             )
             for item in plan.mixtures
         ],
-        parameters=[_parameter_to(item) for item in config.parameters],
+        **space_to(config),
         direction=definition.MAXIMIZE if config.direction == "maximize" else definition.MINIMIZE,
+        **wanted_to(plan),
         max_experiments=config.budget.experiments,
         max_in_flight=config.budget.max_in_flight,
         planner_method=config.planner.method,
+        planner_options=settings_to(config.planner.options),
         initial_experiments=config.planner.initial_experiments,
         batch_size=config.planner.batch_size,
         recipe_name=plan.recipe.name,
@@ -210,13 +220,15 @@ def campaign_from_message(message: Any, lab: str = "") -> CampaignConfig:
             {"name": item.name, "substances": tuple(item.substances)}
             for item in message.precursor_sets
         ],
-        "parameters": [_parameter_from(item) for item in message.parameters],
+        **space_from(message, DEFINITION),
+        **wanted_from(message, DEFINITION),
         "budget": {
             "experiments": message.max_experiments,
             "max_in_flight": message.max_in_flight or BudgetConfig(experiments=1).max_in_flight,
         },
         "planner": {
             "method": message.planner_method,
+            "options": settings_from(message.planner_options),
             "initial_experiments": message.initial_experiments,
             "batch_size": message.batch_size,
         },
@@ -229,59 +241,15 @@ def campaign_from_message(message: Any, lab: str = "") -> CampaignConfig:
 def mixtures_from_message(message: Any) -> tuple[Mixture, ...]:
     """Shares of the powders that a definition gives itself; sets without shares are left out."""
     return tuple(
-        Mixture(item.name, tuple(item.substances), tuple(float(x) for x in item.mass_fractions))
+        Mixture(
+            item.name,
+            tuple(item.substances),
+            tuple(float(x) for x in item.mass_fractions),
+            known(item.price_per_g),
+        )
         for item in message.precursor_sets
         if len(item.mass_fractions)
     )
-
-
-def _parameter_to(parameter: Parameter) -> Any:
-    spec = msg.ParameterSpec
-    if isinstance(parameter, CategoricalParameter):
-        return spec(name=parameter.name, kind=spec.CATEGORICAL, choices=list(parameter.choices))
-    if isinstance(parameter, IntegerParameter):
-        return spec(
-            name=parameter.name,
-            kind=spec.INTEGER,
-            low=float(parameter.low),
-            high=float(parameter.high),
-        )
-    return spec(
-        name=parameter.name,
-        kind=spec.CONTINUOUS,
-        low=parameter.low,
-        high=parameter.high,
-        log_scale=parameter.scale == "log",
-        step=parameter.step,
-    )
-
-
-def _parameter_from(message: Any) -> dict[str, Any]:
-    """A parameter as its mapping in a campaign's file."""
-    if message.kind == message.CATEGORICAL:
-        return {"name": message.name, "kind": "categorical", "choices": tuple(message.choices)}
-    if message.kind == message.INTEGER:
-        return {
-            "name": message.name,
-            "kind": "integer",
-            "low": round(message.low),
-            "high": round(message.high),
-        }
-    if message.kind != message.CONTINUOUS:
-        raise ConfigError(
-            DEFINITION,
-            f"parameters.{message.name}.kind",
-            f"is {message.kind}",
-            "CONTINUOUS (1), INTEGER (2) or CATEGORICAL (3)",
-        )
-    return ContinuousParameter(
-        name=message.name,
-        kind="continuous",
-        low=message.low,
-        high=message.high,
-        scale="log" if message.log_scale else "linear",
-        step=message.step,
-    ).model_dump()
 
 
 # --- goals ------------------------------------------------------------------------------------
@@ -438,16 +406,7 @@ def outcome_from(goal: Goal, result: Any) -> Outcome:
     has_fraction = report.succeeded
     return AnalyseOutcome(
         report,
-        phases=tuple(
-            PhaseFraction(
-                item.phase,
-                item.formula,
-                item.weight_fraction,
-                known(item.sigma),
-                known(item.cell_shift),
-            )
-            for item in result.phases
-        ),
+        phases=tuple(phase_fraction_from(item) for item in result.phases),
         target_fraction=known(result.target_fraction) if has_fraction else None,
         target_sigma=known(result.target_sigma) if has_fraction else None,
         quality=_quality_from(result.quality),
@@ -505,6 +464,17 @@ def dose_reading_to(reading: DoseReading) -> Any:
         within_tolerance=reading.within_tolerance,
         stamp=to_msg(reading.stamp_ns),
         calibration=calibration_to(reading.calibration or CalibrationMark()),
+    )
+
+
+def phase_fraction_from(message: Any) -> PhaseFraction:
+    """A phase that was found."""
+    return PhaseFraction(
+        message.phase,
+        message.formula,
+        message.weight_fraction,
+        known(message.sigma),
+        known(message.cell_shift),
     )
 
 

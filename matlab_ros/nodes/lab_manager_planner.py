@@ -115,6 +115,7 @@ class PlannerLink:
                     campaign=definition,
                     experiment_ids=list(call.experiment_ids),
                     pending=[suggestion_to(item) for item in call.pending],
+                    unfired=list(call.unfired),
                     observations_reported=call.observations_reported,
                 )
             )
@@ -148,5 +149,7 @@ class PlannerLink:
                     model=answer.model,
                     data_sha256=answer.data_sha256,
                     software=answer.software,
+                    seed=int(answer.seed),
+                    plan_sha256=answer.plan_sha256,
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
@@ -31,17 +31,26 @@ class OperatorClient:
 
     Args:
         patience_s: steady seconds that the lab manager has for each answer.
+        name: of the node.
+        arguments: of ROS, from the command line.
     """
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(
+        self, patience_s: float, name: str = "operator", arguments: Sequence[str] = ()
+    ) -> None:
         # Ctrl-C is the command line's: it must find the graph still there, to cancel a goal.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
         self._patience_s = patience_s
-        self._node = Node("operator")
+        self._node = Node(name)
         self._executor = MultiThreadedExecutor(num_threads=2)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="operator", daemon=True)
         self._thread.start()
+
+    @property
+    def node(self) -> Node:
+        """The node itself, for whoever listens beside asking."""
+        return self._node
 
     def _spin(self) -> None:
         try:

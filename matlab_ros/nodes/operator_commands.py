@@ -18,7 +18,7 @@ from matlab_ros.model.lab_words import Resolution, SampleState
 from matlab_ros.nodes import operator_view
 from matlab_ros.nodes.conversions import campaign_to_message, settings_to
 from matlab_ros.nodes.operator_client import OperatorClient
-from matlab_ros.share import config_file
+from matlab_ros.share import own_file
 from matlab_ros_interfaces import action, srv
 
 DONE, FAILED = 0, 1
@@ -309,7 +309,7 @@ def _run(client: OperatorClient, options: argparse.Namespace, console: Console) 
     from matlab_ros.nodes.virtual_campaign import prepare
 
     campaign = load_campaign(options.file)
-    plan, _ = prepare(campaign, options.file, config_file("labs", campaign.lab))
+    plan, _ = prepare(campaign, options.file, own_file("labs", campaign.lab, options.file))
     goal = action.RunExperiment.Goal(
         experiment_id=options.id,
         campaign=campaign_to_message(plan),
@@ -357,7 +357,8 @@ def _settings(campaign: CampaignConfig, given: list[str]) -> dict[str, float | s
             found[name] = float(value)
         except ValueError:
             raise ConfigError("command line", name, f"is {value!r}", "a number") from None
-    for name in names:
-        if name not in found:
+    for parameter in campaign.parameters:
+        name = parameter.name
+        if name not in found and not parameter.when:
             raise ConfigError("command line", name, "is missing", f"{name}=VALUE")
     return found

@@ -15,9 +15,10 @@ from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.recipe import load_recipe
 from matlab_ros.monitor.wording import setting
 from matlab_ros.nodes.campaign_folder import CampaignFolder
+from matlab_ros.nodes.campaign_sources import plan_in_lab
 from matlab_ros.nodes.table_lab import CampaignPlanner, mapping_of, run_table_lab
 from matlab_ros.nodes.table_plan import table_plan
-from matlab_ros.planning.campaign import Campaign, plan_of
+from matlab_ros.planning.campaign import Campaign
 from matlab_ros.planning.replay import random_expectation
 from matlab_ros.share import config_file
 from matlab_ros.virtual.recorded import RecordedWorld, load_recorded
@@ -93,7 +94,7 @@ def run_recorded_campaign(
             Engine(lab, journal),
             plan,
             world,
-            CampaignPlanner(Campaign(plan_of(config))),
+            CampaignPlanner(Campaign(plan_in_lab(plan))),
             finds,
         )
     finally:

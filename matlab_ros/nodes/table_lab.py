@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
+from matlab_ros.chemistry.outcomes import SeenPhase
 from matlab_ros.lab.binding import Value
 from matlab_ros.lab.commands import (
     CancelGoal,
@@ -45,8 +46,8 @@ from matlab_ros.model.errors import LabError
 from matlab_ros.model.lab_words import ObservationKind, Scope
 from matlab_ros.nodes.table_devices import Devices, TableDevices, World
 from matlab_ros.planning.campaign import Campaign
+from matlab_ros.planning.observation import Measured, ObservationStatus, Pending, Provenance
 from matlab_ros.planning.observation import Observation as PlannedObservation
-from matlab_ros.planning.observation import ObservationStatus, Pending
 from matlab_ros.planning.settings import Settings
 
 
@@ -54,12 +55,30 @@ class Planner(Protocol):
     """Who proposes experiments."""
 
     def suggest(
-        self, experiment_ids: Sequence[str], pending: Sequence[Suggestion]
+        self,
+        experiment_ids: Sequence[str],
+        pending: Sequence[Suggestion],
+        unfired: Collection[str] = (),
     ) -> Sequence[Suggestion]:
-        """One suggestion for each id, fewer when nothing is left to try."""
+        """One suggestion for each id, fewer when nothing is left to try.
+
+        Args:
+            experiment_ids: of the new experiments.
+            pending: in flight.
+            unfired: those of them whose furnace run has not begun.
+        """
 
     def report(self, observation: Observation) -> None:
         """Take note of how an experiment ended; the same twice changes nothing."""
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """A planner that says what its last suggestions rest on."""
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """Of the last suggestions; None before the first."""
 
 
 def mapping_of(settings: Sequence[Setting]) -> dict[str, Value]:
@@ -80,15 +99,30 @@ class CampaignPlanner:
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign
+        self._provenance: Provenance | None = None
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """See `Accountable`."""
+        return self._provenance
 
     def suggest(
-        self, experiment_ids: Sequence[str], pending: Sequence[Suggestion]
+        self,
+        experiment_ids: Sequence[str],
+        pending: Sequence[Suggestion],
+        unfired: Collection[str] = (),
     ) -> Sequence[Suggestion]:
         """See `Planner.suggest`."""
         waiting = [
-            Pending(item.experiment_id, Settings(mapping_of(item.settings))) for item in pending
+            Pending(
+                item.experiment_id,
+                Settings(mapping_of(item.settings)),
+                item.experiment_id in unfired,
+            )
+            for item in pending
         ]
         found = self._campaign.suggest(len(experiment_ids), waiting)
+        self._provenance = found[-1].provenance if found else None
         return [
             Suggestion(
                 name,
@@ -103,17 +137,25 @@ class CampaignPlanner:
 
     def report(self, observation: Observation) -> None:
         """See `Planner.report`."""
-        self._campaign.report(
-            PlannedObservation(
-                experiment_id=observation.experiment_id,
-                settings=Settings(mapping_of(observation.settings)),
-                status=_STATUS[observation.status],
-                objective=math.nan if observation.objective is None else observation.objective,
-                sigma=math.nan if observation.sigma is None else observation.sigma,
-                requested=Settings(mapping_of(observation.requested)),
-                simulated=observation.simulated,
-            )
-        )
+        self._campaign.report(planned_observation(observation))
+
+
+def planned_observation(observation: Observation) -> PlannedObservation:
+    """What an experiment taught, as the planning package says it."""
+    return PlannedObservation(
+        experiment_id=observation.experiment_id,
+        settings=Settings(mapping_of(observation.settings)),
+        status=_STATUS[observation.status],
+        objective=math.nan if observation.objective is None else observation.objective,
+        sigma=math.nan if observation.sigma is None else observation.sigma,
+        requested=Settings(mapping_of(observation.requested)) if observation.requested else None,
+        simulated=observation.simulated,
+        phases=tuple(SeenPhase(item.formula, item.weight_fraction) for item in observation.phases),
+        outcomes={
+            item.name: Measured(item.value, math.nan if item.sigma is None else item.sigma)
+            for item in observation.outcomes
+        },
+    )
 
 
 _STATUS = {
@@ -215,9 +257,11 @@ class TableLab:
             if ended is not None:
                 self._later(ended[0], AttemptFinished(command.attempt_id, ended[1]))
         elif isinstance(command, RequestSuggestions):
-            found = tuple(self._planner.suggest(command.experiment_ids, command.pending))
+            found = tuple(
+                self._planner.suggest(command.experiment_ids, command.pending, command.unfired)
+            )
             exhausted = len(found) < len(command.experiment_ids)
-            self._later(self.now_ns, SuggestionsAnswered(found, exhausted))
+            self._later(self.now_ns, self._answered(found, exhausted))
         elif isinstance(command, ReportObservation):
             self._planner.report(command.observation)
             if self._on_observation is not None:
@@ -225,6 +269,20 @@ class TableLab:
             self._later(self.now_ns, ObservationAccepted(command.observation.experiment_id))
         else:
             self.finished = command
+
+    def _answered(self, found: tuple[Suggestion, ...], exhausted: bool) -> SuggestionsAnswered:
+        known = self._planner.provenance if isinstance(self._planner, Accountable) else None
+        if known is None:
+            return SuggestionsAnswered(found, exhausted)
+        return SuggestionsAnswered(
+            found,
+            exhausted,
+            known.model,
+            known.data_sha256,
+            known.software,
+            known.seed,
+            known.plan_sha256,
+        )
 
     def _teach(self, goal: Goal) -> None:
         """Tell table devices what is in the crucible they are about to look at."""

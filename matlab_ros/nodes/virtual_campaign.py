@@ -29,7 +29,7 @@ from matlab_ros.nodes.campaign_view import CampaignView
 from matlab_ros.nodes.conversions import campaign_to_message
 from matlab_ros.nodes.device_node import LATCHED
 from matlab_ros.nodes.launching import LabProcesses, free_port, launcher
-from matlab_ros.share import config_file, share_dir
+from matlab_ros.share import known_names, own_file, own_folder, share_dir
 from matlab_ros_interfaces.action import RunCampaign
 from matlab_ros_interfaces.msg import LabState, PlannerState
 
@@ -75,15 +75,39 @@ def prepare(campaign: CampaignConfig, file: Path, lab_file: Path) -> tuple[Campa
         ConfigError: the first thing that cannot be done.
     """
     lab = load_lab(lab_file)
-    recipe_file = config_file("recipes", campaign.recipe)
+    recipe_file = own_file("recipes", campaign.recipe, file)
     if not recipe_file.is_file():
-        known = sorted(path.stem for path in recipe_file.parent.glob("*.yaml"))
+        known = known_names("recipes", file)
         raise ConfigError(
             file, "recipe", f"{campaign.recipe!r} is unknown", f"one of {', '.join(known)}"
         )
     recipe = load_recipe(recipe_file)
     phases = {path.stem for path in (share_dir() / "config" / "structures").glob("*.cif")}
     return check_campaign(campaign, lab, recipe, phases, file), lab
+
+
+def _controllers(lab: LabConfig) -> dict[str, str]:
+    """Where furnaces' controllers are that have an address in the lab's file."""
+    return {
+        f"{device.name}_port": device.ports["controller"]
+        for device in lab.devices_of(DeviceKind.FURNACE)
+        if "controller" in device.ports
+    }
+
+
+def _own_folders(campaign_file: Path) -> dict[str, str]:
+    """Launch arguments for the folders that a lab of one's own has."""
+    folders = {
+        "recipes_dir": own_folder("recipes", campaign_file),
+        "chemistry_dir": own_folder("chemistry", campaign_file),
+        "structures_dir": own_folder("structures", campaign_file),
+    }
+    packaged = share_dir() / "config"
+    return {
+        name: str(folder)
+        for name, folder in folders.items()
+        if folder is not None and folder.parent != packaged
+    }
 
 
 def check_launch_arguments(launch_file: Path, given: Collection[str]) -> None:
@@ -128,9 +152,9 @@ class VirtualCampaign:
         plain: bool = False,
     ) -> None:
         campaign = override(load_campaign(file), file, seed, experiments)
-        lab_file = config_file("labs", campaign.lab)
+        lab_file = own_file("labs", campaign.lab, file)
         if not lab_file.is_file():
-            known = sorted(path.stem for path in lab_file.parent.glob("*.yaml"))
+            known = known_names("labs", file)
             raise ConfigError(
                 file, "lab", f"{campaign.lab!r} is unknown", f"one of {', '.join(known)}"
             )
@@ -142,8 +166,14 @@ class VirtualCampaign:
         self._lab_file = lab_file
         self._results = results
         self._speed = speed
-        self._launch_arguments = dict(launch_arguments or {})
+        self._launch_arguments = {**_own_folders(file), **(launch_arguments or {})}
+        self._recipe_file = own_file("recipes", campaign.recipe, file)
         self._plain = plain
+
+    @property
+    def name(self) -> str:
+        """The campaign's."""
+        return self._plan.name
 
     def run(self) -> int:
         """Run it to its end.
@@ -165,8 +195,15 @@ class VirtualCampaign:
             "furnaces": str(len(self._lab.devices_of(DeviceKind.FURNACE))),
             "aeris_port": str(free_port()),
             "shaker_port": str(free_port()),
+            **_controllers(self._lab),
             **self._launch_arguments,
         }
+        folder.keep(
+            self._plan.config,
+            self._lab_file,
+            self._recipe_file,
+            {"speed": self._speed, "launch_arguments": self._launch_arguments},
+        )
         command, environment = launcher()
         os.environ.update(environment)
         began = time.monotonic()
@@ -189,9 +226,14 @@ class VirtualCampaign:
 
 
 class CampaignClient:
-    """A node that asks the lab manager to run a campaign and listens to the lab meanwhile."""
+    """A node that asks the lab manager to run a campaign and listens to the lab meanwhile.
 
-    def __init__(self) -> None:
+    Args:
+        cancels: whether Ctrl-C ends the campaign, and not only the looking at it.
+    """
+
+    def __init__(self, cancels: bool = True) -> None:
+        self._cancels = cancels
         # Ctrl-C is the command line's: it must find the graph still there, to cancel the goal.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._executor = MultiThreadedExecutor(num_threads=2)
@@ -297,7 +339,8 @@ class CampaignClient:
             if not self._until(ended.done, restarts, show, check, "the campaign"):
                 return None
         except KeyboardInterrupt:
-            handle.cancel_goal_async()
+            if self._cancels:
+                handle.cancel_goal_async()
             raise
         answer = ended.result()
         is_answer = answer is not None and answer.status != GoalStatus.STATUS_UNKNOWN

@@ -1,9 +1,8 @@
-"""Bayesian optimisation: Sobol points first, then what the surrogate expects to improve most."""
+"""The default: Sobol points first, then what a process and a forest together hold most of."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -11,18 +10,26 @@ import numpy as np
 import torch
 from gpytorch.utils.warnings import NumericalWarning
 
-from matlab_ros.planning.acquisition import noisy_expected_improvement
+from matlab_ros.planning.acquisition import Acquisition, noisy_expected_improvement
 from matlab_ros.planning.baselines import SobolProposer
-from matlab_ros.planning.models import Surrogate, fit_surrogate
+from matlab_ros.planning.choosing import choose_for
+from matlab_ros.planning.classifier import Classifier, fit_classifier
+from matlab_ros.planning.confidence import ConfidenceBound, confidence_bound
+from matlab_ros.planning.ensemble import fit_ensemble
+from matlab_ros.planning.furnace_rules import InRuns
 from matlab_ros.planning.observation import Observation, ObservationStatus, Pending
-from matlab_ros.planning.optimise import Bounds, maximise, pool_candidates, table_candidates
-from matlab_ros.planning.proposer import Proposal, Request, derived_seed
-from matlab_ros.planning.settings import Settings
+from matlab_ros.planning.proposer import Proposal, Proposer, Request, derived_seed
 from matlab_ros.planning.space import SearchSpace
 
 
 class BayesianProposer:
-    """Gaussian process and qLogNEI; knows what is pending; greedy over the batch."""
+    """Gaussian process and random forest by evidence; knows what is pending; greedy over a batch.
+
+    Attributes:
+        knows_furnaces: proposals for a furnace share a run as the rules say.
+    """
+
+    knows_furnaces = True
 
     def propose(self, request: Request) -> list[Proposal]:
         """See `Proposer`."""
@@ -41,7 +48,8 @@ class BayesianProposer:
             return first
         # The space-filling ones of this very request count as pending for the rest of it.
         under_way = request.pending + tuple(
-            Pending(f"initial-{index}", item.settings) for index, item in enumerate(first)
+            Pending(f"initial-{index}", item.settings, unfired=True)
+            for index, item in enumerate(first)
         )
         rest = dataclasses.replace(request, pending=under_way, count=request.count - initial)
         with warnings.catch_warnings():
@@ -53,12 +61,15 @@ class BayesianProposer:
     def _initial(self, request: Request, count: int) -> list[Proposal]:
         if count == 0:
             return []
-        return SobolProposer().propose(dataclasses.replace(request, count=count))
+        proposer: Proposer = SobolProposer()
+        if request.furnace is not None:
+            proposer = InRuns(proposer, request.furnace)
+        return proposer.propose(dataclasses.replace(request, count=count))
 
 
 def _by_model(request: Request, measured: Sequence[Observation], seed: int) -> list[Proposal]:
     space = request.space
-    surrogate = fit_surrogate(
+    ensemble = fit_ensemble(
         space,
         space.features(item.settings for item in measured),
         np.array([item.objective for item in measured]),
@@ -66,67 +77,41 @@ def _by_model(request: Request, measured: Sequence[Observation], seed: int) -> l
         request.direction.sign,
         derived_seed(seed, "fit"),
     )
-    pending = [item.settings for item in request.pending]
-    acquisition = noisy_expected_improvement(
-        surrogate,
-        _feasibility(space, request.observations, derived_seed(seed, "feasibility")),
-        torch.as_tensor(space.features(pending)),
-        derived_seed(seed, "draws"),
-    )
-    rng = np.random.default_rng(derived_seed(seed, "candidates"))
-    table = table_candidates(space, rng)
-    bounds = None if table is None else Bounds(len(table.settings))
+    feasibility = _feasibility(space, request.observations)
+    pending = torch.as_tensor(space.features(item.settings for item in request.pending))
+    acquisition: ConfidenceBound | Acquisition
+    if request.furnace is None:
+        acquisition, method = confidence_bound(ensemble, feasibility, pending), "ensemble UCB"
+    else:
+        # The crucibles of a run are chosen jointly, by what they gain together, which a bound of
+        # one experiment does not say.
+        acquisition, method = (
+            noisy_expected_improvement(
+                ensemble.surrogate, feasibility, pending, derived_seed(seed, "draws")
+            ),
+            "qLogNEI",
+        )
     sign = request.direction.sign
     best = max(measured, key=lambda item: sign * item.objective)
-    taken = request.taken
-    proposals: list[Proposal] = []
-    while len(proposals) < request.count:
-        candidates = table or pool_candidates(space, _inside(space, best), rng)
-        found = maximise(space, acquisition, candidates, taken, table is None, bounds)
-        if found is None:
-            break
-        settings, value = found
-        proposals.append(_proposal(space, surrogate, settings, value))
-        taken |= {space.key(settings)}
-        pending.append(settings)
-        if len(proposals) < request.count:
-            acquisition.add_pending(torch.as_tensor(space.features(pending)))
-    return proposals
+    rng = np.random.default_rng(derived_seed(seed, "candidates"))
+    found = choose_for(request, acquisition, (best.settings,), rng)
+    if not found:
+        return []
+    means, sigmas = ensemble.predict(space.features(settings for settings, _ in found))
+    return [
+        Proposal(settings, float(mean), float(sigma), value, method, ensemble.description)
+        for (settings, value), mean, sigma in zip(found, means, sigmas, strict=True)
+    ]
 
 
-def _proposal(
-    space: SearchSpace, surrogate: Surrogate, settings: Settings, value: float
-) -> Proposal:
-    mean, sigma = surrogate.predict(space.features([settings]))
-    return Proposal(
-        settings, float(mean[0]), float(sigma[0]), value, "qLogNEI", surrogate.description
-    )
-
-
-def _feasibility(
-    space: SearchSpace, observations: Sequence[Observation], seed: int
-) -> Surrogate | None:
-    """A process of what works (1) and what does not (0), None while everything works.
-
-    Regression on the labels: rough as a classifier, exact enough to lead away from where
-    experiments failed, and never certain where nothing was tried.
-    """
+def _feasibility(space: SearchSpace, observations: Sequence[Observation]) -> Classifier | None:
+    """A classifier of what works and what does not, None while everything works."""
     known = [
         item
         for item in observations
         if item.has_value or item.status is ObservationStatus.INFEASIBLE
     ]
-    labels = np.array([float(item.has_value) for item in known])
-    if labels.all():
+    works = np.array([float(item.has_value) for item in known])
+    if works.all():
         return None
-    unknown = np.full(len(known), math.nan)
-    features = space.features(item.settings for item in known)
-    return fit_surrogate(space, features, labels, unknown, 1.0, seed)
-
-
-def _inside(space: SearchSpace, observation: Observation) -> Settings:
-    """An observation's settings with measured values brought back to what can be asked for."""
-    settings = observation.settings
-    numbers = {item.name: item.rounded(settings.number(item.name)) for item in space.numeric}
-    choices = {item.name: settings.choice(item.name) for item in space.categorical}
-    return Settings({**numbers, **choices})
+    return fit_classifier(space, space.features(item.settings for item in known), works)

@@ -15,19 +15,25 @@ Ten lines to a campaign on a table::
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
+from functools import cached_property
 from typing import Any
 
+from matlab_ros.chemistry.outcomes import ReactionOutcome, SeenPhase
 from matlab_ros.model.campaign_config import CampaignConfig
-from matlab_ros.model.errors import PlanningError
-from matlab_ros.planning.baselines import RandomProposer, SobolProposer
+from matlab_ros.model.errors import LabError, PlanningError
+from matlab_ros.planning.costs import CostModel
+from matlab_ros.planning.deadline import NEVER, Deadline
+from matlab_ros.planning.furnace_rules import FurnaceRules, InRuns
+from matlab_ros.planning.objectives import single_objective
 from matlab_ros.planning.observation import (
+    Measured,
     Observation,
     ObservationStatus,
     Pending,
@@ -36,25 +42,30 @@ from matlab_ros.planning.observation import (
     data_sha256,
     observation_fields,
 )
-from matlab_ros.planning.proposer import Direction, Proposer, Request
+from matlab_ros.planning.plugins import planner_named
+from matlab_ros.planning.proposer import Direction, Listener, Request
+from matlab_ros.planning.selection import EarlierCampaign, Selection
+from matlab_ros.planning.selection_config import selection_of
+from matlab_ros.planning.selection_proposer import proposer_of
 from matlab_ros.planning.settings import Settings
-from matlab_ros.planning.space import SearchSpace, space_of
+from matlab_ros.planning.space import SearchSpace
+from matlab_ros.planning.space_config import furnace_of, space_of
+from matlab_ros.planning.synthesis import Synthesis, synthesis_of
 
 _logger = logging.getLogger(__name__)
 
-_PACKAGES = {
-    "bayesian": ("matlab_ros", "numpy", "scipy", "torch", "gpytorch", "botorch"),
-    "random": ("matlab_ros", "numpy"),
-    "sobol": ("matlab_ros", "numpy", "scipy"),
-}
-
 
 class Method(str, Enum):
-    """Who proposes the experiments."""
+    """Our own methods of proposing experiments; `matlab_ros.planning.plugins` has all."""
 
     BAYESIAN = "bayesian"
     RANDOM = "random"
     SOBOL = "sobol"
+    GRID = "grid"
+    NELDER_MEAD = "nelder-mead"
+    ANNEALING = "annealing"
+    MCMC = "mcmc"
+    GENETIC = "genetic"
 
 
 @dataclass(frozen=True)
@@ -64,40 +75,69 @@ class CampaignPlan:
     Attributes:
         space: to choose from.
         direction: of the objective.
-        method: who proposes.
+        method: who proposes: one of ours, or the name of an outside planner or plug-in.
         initial_experiments: space-filling ones before a model is used.
         seed: everything random follows from it.
+        options: of the method; ours have none.
+        synthesis: what is made of what; None where the campaign does not say.
+        selection: objectives, acquisition, model, costs; nothing selected is the method's default.
+        furnace: samples that share a run; None: each experiment stands alone.
 
     Raises:
-        PlanningError: no initial experiment.
+        PlanningError: no initial experiment, or a furnace that does not fit the space.
     """
 
     space: SearchSpace
     direction: Direction = Direction.MAXIMIZE
-    method: Method = Method.BAYESIAN
+    method: str = Method.BAYESIAN.value
     initial_experiments: int = 6
     seed: int = 0
+    options: Settings = field(default_factory=lambda: Settings({}))
+    synthesis: Synthesis | None = None
+    selection: Selection = field(default_factory=Selection)
+    furnace: FurnaceRules | None = None
 
     def __post_init__(self) -> None:
+        if self.furnace is not None:
+            self.furnace.check(self.space)
+        object.__setattr__(self, "method", getattr(self.method, "value", self.method))
         if self.initial_experiments < 1:
             raise PlanningError(
                 f"The planner has {self.initial_experiments} initial experiments; "
                 "expected at least 1."
             )
 
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all settings: equal plans have the same in every process."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
 
-def plan_of(config: CampaignConfig) -> CampaignPlan:
+
+def plan_of(
+    config: CampaignConfig,
+    costs: CostModel | None = None,
+    learned_from: tuple[EarlierCampaign, ...] = (),
+) -> CampaignPlan:
     """The plan of a campaign's file.
 
+    Args:
+        config: the file.
+        costs: of its experiments, where it speaks of costs.
+        learned_from: the campaigns that it wants to learn from.
+
     Raises:
-        PlanningError: its parameters contradict themselves.
+        PlanningError: its parameters contradict themselves, or costs or campaigns are missing.
     """
     return CampaignPlan(
         space_of(config),
         Direction(config.direction),
-        Method(config.planner.method),
+        config.planner.method,
         config.planner.initial_experiments,
         config.seed,
+        Settings(config.planner.options),
+        synthesis_of(config),
+        selection=selection_of(config, costs, learned_from),
+        furnace=furnace_of(config),
     )
 
 
@@ -106,11 +146,29 @@ class Campaign:
 
     Suggestions depend on the plan, the set of observations and the set of pending experiments:
     not on the order of reports, on what was suggested before, or on restarts.
+
+    Args:
+        plan: what is wanted, and who proposes.
+        observations: that there are already.
+        earlier: what mixtures became in other campaigns, for methods that know chemistry.
+
+    Raises:
+        PlanningError: the method is unknown or not installed, its options mean nothing to it, or
+            an observation does not fit.
     """
 
-    def __init__(self, plan: CampaignPlan, observations: Iterable[Observation] = ()) -> None:
+    def __init__(
+        self,
+        plan: CampaignPlan,
+        observations: Iterable[Observation] = (),
+        earlier: Iterable[ReactionOutcome] = (),
+    ) -> None:
         self.plan = plan
-        self._proposer = _proposer(plan.method)
+        self._earlier = tuple(sorted(earlier, key=lambda item: item.key))
+        self._planner = planner_named(plan.method)
+        self._proposer = proposer_of(self._planner, plan.options, plan.selection, plan.space)
+        if plan.furnace is not None and not getattr(self._proposer, "knows_furnaces", False):
+            self._proposer = InRuns(self._proposer, plan.furnace)
         self._observations: dict[str, Observation] = {}
         for observation in observations:
             self.report(observation)
@@ -120,12 +178,15 @@ class Campaign:
         """All of them, sorted by experiment id."""
         return tuple(self._observations[key] for key in sorted(self._observations))
 
-    def suggest(self, count: int = 1, pending: Sequence[Pending] = ()) -> list[Suggestion]:
+    def suggest(
+        self, count: int = 1, pending: Sequence[Pending] = (), deadline: Deadline = NEVER
+    ) -> list[Suggestion]:
         """Experiments to do next.
 
         Args:
             count: how many are wanted.
             pending: in flight; never suggested again. Those already reported are left out.
+            deadline: when the method gives the best that it has.
 
         Returns:
             `count` suggestions, or fewer where a finite space has nothing left.
@@ -133,9 +194,19 @@ class Campaign:
         Raises:
             PlanningError: a pending experiment does not fit the space, or an id is twice.
         """
+        return self.answer(self.request(count, pending, deadline))
+
+    def request(
+        self, count: int = 1, pending: Sequence[Pending] = (), deadline: Deadline = NEVER
+    ) -> Request:
+        """Everything that the answer of `suggest` follows from, as it is now.
+
+        Raises:
+            PlanningError: see `suggest`.
+        """
         if count < 1:
             raise PlanningError(f"{count} suggestions are asked for; expected at least 1.")
-        request = Request(
+        return Request(
             self.plan.space,
             self.plan.direction,
             self.observations,
@@ -143,10 +214,22 @@ class Campaign:
             count,
             self.plan.initial_experiments,
             self.plan.seed,
+            self.plan.synthesis,
+            self._earlier,
+            deadline,
+            self.plan.furnace,
         )
+
+    def answer(self, request: Request) -> list[Suggestion]:
+        """Think about a request. Nothing of the campaign is read or changed meanwhile, so another
+        thread may report to it.
+
+        Raises:
+            PlanningError: the method cannot plan.
+        """
         proposals = self._proposer.propose(request)
         data = data_sha256(request.observations)
-        software = software_versions(self.plan.method)
+        software = self._planner.software()
         return [
             Suggestion(
                 item.settings,
@@ -154,7 +237,14 @@ class Campaign:
                 item.predicted_sigma,
                 item.acquisition_value,
                 item.method,
-                Provenance(item.model, len(request.observations), data, request.seed, software),
+                Provenance(
+                    item.model,
+                    len(request.observations),
+                    data,
+                    request.seed,
+                    software,
+                    self.plan.sha256,
+                ),
             )
             for item in proposals
         ]
@@ -192,12 +282,36 @@ class Campaign:
                 observation.objective,
             )
         self._observations[identifier] = observation
+        if isinstance(self._proposer, Listener):
+            try:
+                self._proposer.reported(self.request())
+            except LabError as error:
+                # The observation counts all the same.
+                _logger.warning("%s was not told: %s", self.plan.method, error)
 
     def best(self) -> Observation | None:
-        """The observation with the best value, None before the first."""
+        """The observation with the best value, None before the first.
+
+        Of objectives that were selected: the largest merit, of those that keep the thresholds
+        where there are any, and of thorough ones where experiments differ in fidelity.
+        """
+        selection = self.plan.selection
+        fidelity = selection.fidelity
+        if fidelity is not None or selection.objectives is not None:
+            objectives = selection.objectives or single_objective(self.plan.direction)
+            return objectives.best(
+                item
+                for item in self.observations
+                if fidelity is None or fidelity.is_target(item.requested or item.settings)
+            )
         measured = [item for item in self.observations if item.has_value]
         sign = self.plan.direction.sign
         return max(measured, key=lambda item: sign * item.objective, default=None)
+
+    def pareto_front(self) -> tuple[Observation, ...]:
+        """Experiments that keep all thresholds and that no other beats in every objective."""
+        objectives = self.plan.selection.objectives or single_objective(self.plan.direction)
+        return objectives.pareto_front(self.observations)
 
     def to_json(self) -> str:
         """All observations as text; with the same plan, `from_json` goes on where this is."""
@@ -233,28 +347,6 @@ class Campaign:
         return tuple(sorted(left, key=lambda item: item.experiment_id))
 
 
-def software_versions(method: Method) -> str:
-    """Versions of the packages that a method computes with, as ``name version`` and commas."""
-    found = []
-    for package in _PACKAGES[method.value]:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            found.append(f"{package} not installed")
-    return ", ".join(found)
-
-
-def _proposer(method: Method) -> Proposer:
-    if method is Method.RANDOM:
-        return RandomProposer()
-    if method is Method.SOBOL:
-        return SobolProposer()
-    # Imported here, because loading torch takes seconds that the other methods need not wait for.
-    from matlab_ros.planning.bayesian import BayesianProposer
-
-    return BayesianProposer()
-
-
 def _observation(fields: dict[str, Any]) -> Observation:
     requested = fields["requested"]
     return Observation(
@@ -265,6 +357,11 @@ def _observation(fields: dict[str, Any]) -> Observation:
         _number(fields["sigma"]),
         None if requested is None else Settings(requested),
         bool(fields["simulated"]),
+        {
+            name: Measured(_number(value), _number(sigma))
+            for name, (value, sigma) in fields.get("outcomes", {}).items()
+        },
+        tuple(SeenPhase(formula, share) for formula, share in fields.get("phases", ())),
     )
 
 

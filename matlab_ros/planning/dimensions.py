@@ -1,9 +1,12 @@
-"""One dimension of a search space: a number between bounds, or a choice.
+"""One dimension of a search space: a number between bounds, a listed number, or a choice.
 
 Every dimension maps its values to a coordinate ``u`` in [0, 1] and back. Numbers are measured
 things too: a furnace asked for 900 degrees reports 897.3, and a dwell that a power cut ended may
 lie outside of its bounds. So `to_unit` accepts what lies outside, up to half the range on either
 side; further away it is held there, so that one outlier does not stretch the model.
+
+A dimension may exist only for some choices of others (`when`, a condition in the language of
+recipes): a partial pressure of oxygen only where the atmosphere has oxygen.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ class ContinuousDimension:
         high: upper bound, included.
         log: searched on a logarithmic scale; then `low` > 0.
         step: values are multiples of it above `low`; 0: any value.
+        when: condition on choices under which the parameter exists; empty: always.
 
     Raises:
         PlanningError: the bounds contradict each other.
@@ -46,6 +50,7 @@ class ContinuousDimension:
     high: float
     log: bool = False
     step: float = 0.0
+    when: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -129,6 +134,12 @@ class ContinuousDimension:
 class IntegerDimension:
     """A whole number between two bounds, both included.
 
+    Attributes:
+        name: of the parameter.
+        low: lower bound.
+        high: upper bound.
+        when: condition on choices under which the parameter exists; empty: always.
+
     Raises:
         PlanningError: the bounds contradict each other.
     """
@@ -136,6 +147,7 @@ class IntegerDimension:
     name: str
     low: int
     high: int
+    when: str = ""
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -185,6 +197,95 @@ class IntegerDimension:
 
 
 @dataclass(frozen=True)
+class DiscreteDimension:
+    """One of several listed numbers, which know near and far.
+
+    Attributes:
+        name: of the parameter.
+        levels: at least two, all different; kept in rising order.
+        log: near and far are ratios; then all > 0.
+        when: condition on choices under which the parameter exists; empty: always.
+
+    Raises:
+        PlanningError: too few levels, one twice, or one that is not finite.
+    """
+
+    name: str
+    levels: tuple[float, ...]
+    log: bool = False
+    when: str = ""
+
+    def __post_init__(self) -> None:
+        levels = tuple(sorted(float(level) for level in self.levels))
+        if len(levels) < 2 or len(set(levels)) < len(levels):
+            raise PlanningError(
+                f"Parameter {self.name!r} lists {len(levels)} values, "
+                f"{len(set(levels))} of them different; expected at least two, all different."
+            )
+        if not all(math.isfinite(level) for level in levels):
+            raise PlanningError(f"Parameter {self.name!r} lists a value that is not finite.")
+        if self.log and levels[0] <= 0:
+            raise PlanningError(
+                f"Parameter {self.name!r} is logarithmic with the value {levels[0]:g}; "
+                "expected values above 0."
+            )
+        object.__setattr__(self, "levels", levels)
+
+    @property
+    def low(self) -> float:
+        """Least value."""
+        return self.levels[0]
+
+    @property
+    def high(self) -> float:
+        """Largest value."""
+        return self.levels[-1]
+
+    def count(self) -> int:
+        """How many values there are."""
+        return len(self.levels)
+
+    def values(self) -> tuple[float, ...]:
+        """All values, rising."""
+        return self.levels
+
+    def to_unit(self, value: Value) -> float:
+        """Coordinate of a value, in [0, 1] within the bounds.
+
+        Raises:
+            PlanningError: not a finite number.
+        """
+        return ContinuousDimension(self.name, self.low, self.high, self.log).to_unit(value)
+
+    def from_unit(self, u: float) -> float:
+        """Value at a coordinate in [0, 1]; every value owns an equal share of it."""
+        index = min(math.floor(min(max(u, 0.0), 1.0) * self.count()), self.count() - 1)
+        return self.levels[index]
+
+    def rounded(self, value: float) -> float:
+        """The nearest value that may be suggested."""
+        if self.log:
+            value = max(value, self.low)
+            return min(self.levels, key=lambda level: abs(math.log(level / value)))
+        return min(self.levels, key=lambda level: abs(level - value))
+
+    def check(self, value: Value) -> None:
+        """Refuse what is not one of the values.
+
+        Raises:
+            PlanningError: it is not.
+        """
+        number = _number(self.name, value)
+        slack = 1e-9 * (self.high - self.low)
+        if abs(self.rounded(number) - number) > slack:
+            shown = ", ".join(f"{level:g}" for level in self.levels[:8])
+            more = ", ..." if len(self.levels) > 8 else ""
+            raise PlanningError(
+                f"Parameter {self.name!r} has the value {number:g}; expected one of {shown}{more}."
+            )
+
+
+@dataclass(frozen=True)
 class CategoricalDimension:
     """One of several choices without an order.
 
@@ -194,6 +295,7 @@ class CategoricalDimension:
         descriptors: one row of numbers per choice, in the choices' order, that say what the
             choices have in common (which substances a precursor set contains); empty: choices
             have nothing in common but being equal.
+        when: condition on other choices under which the parameter exists; empty: always.
 
     Raises:
         PlanningError: no choice, a choice twice, or rows that do not fit the choices.
@@ -202,6 +304,7 @@ class CategoricalDimension:
     name: str
     choices: tuple[str, ...]
     descriptors: tuple[tuple[float, ...], ...] = ()
+    when: str = ""
 
     def __post_init__(self) -> None:
         if not self.choices:
@@ -270,5 +373,5 @@ class CategoricalDimension:
             )
 
 
-NumericDimension = ContinuousDimension | IntegerDimension
-Dimension = ContinuousDimension | IntegerDimension | CategoricalDimension
+NumericDimension = ContinuousDimension | IntegerDimension | DiscreteDimension
+Dimension = NumericDimension | CategoricalDimension

@@ -11,17 +11,24 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.utils.sampling import manual_seed
 from gpytorch.constraints import GreaterThan
-from gpytorch.kernels import Kernel, MaternKernel, ProductKernel, ScaleKernel
+from gpytorch.kernels import AdditiveKernel, Kernel, MaternKernel, ProductKernel, ScaleKernel
 from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
 from torch import Tensor
 
 from matlab_ros.model.errors import PlanningError
+from matlab_ros.planning.process_fit import (
+    MIN_LENGTH,
+    MIN_NOISE,
+    NOISE_PRIOR,
+    WEIGHT_PRIOR,
+    Factor,
+    Hyperparameters,
+    Part,
+    fit_process,
+)
 from matlab_ros.planning.space import Array, SearchSpace
-
-MIN_NOISE = 1e-4
-"""Least variance of the noise, in units of the objective's variance; keeps matrices regular."""
 
 MIN_SCALE = 1e-8
 """Least variance of a part of the covariance, in the same units."""
@@ -66,6 +73,7 @@ def fit_surrogate(
     sigma: Array,
     sign: float,
     seed: int,
+    kernel: Kernel | None = None,
 ) -> Surrogate:
     """Fit a Gaussian process to what was measured.
 
@@ -80,7 +88,8 @@ def fit_surrogate(
         objective: n finite values.
         sigma: n standard uncertainties; NaN where unknown.
         sign: +1 to maximise, -1 to minimise.
-        seed: of restarts of the fit, which happen only when it fails numerically.
+        seed: chooses the points that hyperparameters are fitted to, of very many; of restarts.
+        kernel: another covariance than that of `covariance`.
     """
     offset = float(objective.mean())
     spread = float(objective.std()) if len(objective) > 1 else 0.0
@@ -92,22 +101,22 @@ def fit_surrogate(
     likelihood = FixedNoiseGaussianLikelihood(
         noise=known.clamp_min(MIN_NOISE),
         learn_additional_noise=True,
-        noise_prior=LogNormalPrior(-4.0, 1.0),
+        noise_prior=LogNormalPrior(*NOISE_PRIOR),
         noise_constraint=GreaterThan(MIN_NOISE, transform=None, initial_value=math.exp(-5.0)),
     )
     gp = SingleTaskGP(
         train,
         target,
         likelihood=likelihood,
-        covar_module=covariance(space),
+        covar_module=covariance(space) if kernel is None else kernel,
         outcome_transform=None,
     )
-    likelihood_of_data = ExactMarginalLogLikelihood(gp.likelihood, gp)
-    with manual_seed(seed):
-        fit_gpytorch_mll(
-            likelihood_of_data,
-            optimizer_kwargs={"options": {"maxiter": MAX_FIT_ITERATIONS, "ftol": FIT_TOLERANCE}},
-        )
+    if kernel is None:
+        variances = known.clamp_min(MIN_NOISE).numpy()
+        found = fit_process(parts_of(space), features, target.squeeze(-1).numpy(), variances, seed)
+        _set(gp, likelihood, found)
+    else:
+        _fit_by_gradients(gp, seed)
     gp.eval()
     described = any(block.described for block in space.blocks)
     return Surrogate(
@@ -115,12 +124,14 @@ def fit_surrogate(
         offset,
         scale,
         train,
-        "Gaussian process, Matern-5/2 ARD" + (" with descriptors of choices" if described else ""),
+        "Gaussian process, "
+        + ("Matern-5/2 ARD" if kernel is None else "sparse axis-aligned (SAAS)")
+        + (" with descriptors of choices" if described else ""),
     )
 
 
-def covariance(space: SearchSpace) -> Kernel:
-    """Covariance over a space's features.
+def parts_of(space: SearchSpace) -> tuple[Part, ...]:
+    """Parts of the covariance over a space's features.
 
     Numbers: Matern-5/2 with a length for each. Choices: Matern-5/2 with one length over all columns
     of a choice, so that choices that have a powder in common are alike; without descriptors it only
@@ -133,38 +144,42 @@ def covariance(space: SearchSpace) -> Kernel:
     Raises:
         PlanningError: the space has a single setting.
     """
-    numbers = range(len(space.numeric))
-    choices = [
-        _matern(range(block.start, block.stop), ard=False, scaled=block.described)
+    columns = tuple(range(len(space.numeric)))
+    numbers = (Factor(columns, ard=True),) if columns else ()
+    choices = tuple(
+        Factor(tuple(range(block.start, block.stop)), ard=False, scaled=block.described)
         for block in space.blocks
         if block.stop > block.start
-    ]
-    if numbers and choices:
-        shared = _scaled(_matern(numbers, ard=True))
-        return shared + _scaled(ProductKernel(_matern(numbers, ard=True), *choices))
-    if numbers:
-        return _matern(numbers, ard=True)
-    if not choices:
+    )
+    if not numbers and not choices:
         raise PlanningError("The search space has a single setting; there is nothing to plan.")
-    return choices[0] if len(choices) == 1 else ProductKernel(*choices)
+    return (numbers, numbers + choices) if numbers and choices else (numbers + choices,)
 
 
-def _matern(columns: range, ard: bool, scaled: bool = True) -> MaternKernel:
-    """Matern-5/2 of some features.
+def covariance(space: SearchSpace) -> Kernel:
+    """Covariance over a space's features, as `parts_of` says, with priors.
 
-    Args:
-        columns: the features.
-        ard: a length for each, otherwise one for all.
-        scaled: lengths grow with the number of columns, because distances do.
+    Raises:
+        PlanningError: the space has a single setting.
     """
-    dimensions = len(columns) if scaled else 1
-    prior = LogNormalPrior(math.sqrt(2) + 0.5 * math.log(dimensions), math.sqrt(3))
+    parts = [_product([_matern(factor) for factor in part]) for part in parts_of(space)]
+    return parts[0] if len(parts) == 1 else AdditiveKernel(*(_scaled(part) for part in parts))
+
+
+def _product(factors: list[MaternKernel]) -> Kernel:
+    return factors[0] if len(factors) == 1 else ProductKernel(*factors)
+
+
+def _matern(factor: Factor) -> MaternKernel:
+    """Matern-5/2 of some features."""
+    mean, sigma = factor.prior
+    prior = LogNormalPrior(mean, sigma)
     return MaternKernel(
         nu=2.5,
-        ard_num_dims=len(columns) if ard else None,
-        active_dims=tuple(columns),
+        ard_num_dims=len(factor.columns) if factor.ard else None,
+        active_dims=factor.columns,
         lengthscale_prior=prior,
-        lengthscale_constraint=GreaterThan(0.025, transform=None, initial_value=prior.mode),
+        lengthscale_constraint=GreaterThan(MIN_LENGTH, transform=None, initial_value=prior.mode),
     )
 
 
@@ -172,7 +187,35 @@ def _scaled(kernel: Kernel) -> ScaleKernel:
     """A kernel with a variance of its own, about that of the standardised objective."""
     return ScaleKernel(
         kernel,
-        outputscale_prior=LogNormalPrior(0.0, 1.0),
+        outputscale_prior=LogNormalPrior(*WEIGHT_PRIOR),
         # A long step of the fit may take it to exactly 0, of which the prior knows no density.
         outputscale_constraint=GreaterThan(MIN_SCALE),
     )
+
+
+def _set(
+    gp: SingleTaskGP, likelihood: FixedNoiseGaussianLikelihood, found: Hyperparameters
+) -> None:
+    """Give a process of `covariance` what was found for its parts."""
+    kernel = gp.covar_module
+    parts = list(kernel.kernels) if isinstance(kernel, AdditiveKernel) else [kernel]
+    with torch.no_grad():
+        for part, lengths, weight in zip(parts, found.lengths, found.weights, strict=True):
+            product = part
+            if isinstance(part, ScaleKernel):
+                part.outputscale = float(weight)
+                product = part.base_kernel
+            factors = product.kernels if isinstance(product, ProductKernel) else [product]
+            for factor, own in zip(factors, lengths, strict=True):
+                factor.lengthscale = torch.as_tensor(own).clamp_min(MIN_LENGTH)
+        likelihood.second_noise = max(found.noise, MIN_NOISE)
+        gp.mean_module.constant = torch.as_tensor(found.mean)
+
+
+def _fit_by_gradients(gp: SingleTaskGP, seed: int) -> None:
+    """The same for any covariance, by automatic derivatives: several times slower."""
+    with manual_seed(seed):
+        fit_gpytorch_mll(
+            ExactMarginalLogLikelihood(gp.likelihood, gp),
+            optimizer_kwargs={"options": {"maxiter": MAX_FIT_ITERATIONS, "ftol": FIT_TOLERANCE}},
+        )

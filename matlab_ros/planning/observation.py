@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
+from matlab_ros.chemistry.outcomes import SeenPhase
 from matlab_ros.model.errors import PlanningError
 from matlab_ros.planning.settings import Settings
 
@@ -25,6 +26,14 @@ class ObservationStatus(str, Enum):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A value and its standard uncertainty, NaN where unknown."""
+
+    value: float
+    sigma: float = math.nan
+
+
+@dataclass(frozen=True)
 class Observation:
     """How an experiment ended.
 
@@ -37,6 +46,9 @@ class Observation:
         requested: the settings as suggested, where they are known to differ from `settings`: a
             finite space never repeats them, however far off the furnace was.
         simulated: whether it comes from emulated instruments.
+        outcomes: everything that was measured, by name; campaigns of several objectives and with
+            thresholds choose among them.
+        phases: identified in the product, with their formulas; empty where nobody looked.
     """
 
     experiment_id: str
@@ -46,6 +58,8 @@ class Observation:
     sigma: float = math.nan
     requested: Settings | None = None
     simulated: bool = False
+    outcomes: Mapping[str, Measured] = field(default_factory=dict, hash=False)
+    phases: tuple[SeenPhase, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.experiment_id:
@@ -68,10 +82,17 @@ class Observation:
 
 @dataclass(frozen=True)
 class Pending:
-    """An experiment in flight."""
+    """An experiment in flight.
+
+    Attributes:
+        experiment_id: of it.
+        settings: as suggested.
+        unfired: its furnace run has not begun, so that others can join it.
+    """
 
     experiment_id: str
     settings: Settings
+    unfired: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,7 @@ class Provenance:
         data_sha256: of these observations, sorted by experiment id.
         seed: from which everything random in it was drawn.
         software: versions of the packages that computed it.
+        plan_sha256: of the campaign's plan: space, objectives, method, options and seed.
     """
 
     model: str
@@ -91,6 +113,7 @@ class Provenance:
     data_sha256: str
     seed: int
     software: str
+    plan_sha256: str
 
 
 @dataclass(frozen=True)
@@ -100,9 +123,9 @@ class Suggestion:
     Attributes:
         settings: inside the space, rounded as it says.
         predicted_mean: of the objective, in its own unit and direction; NaN without a model.
-        predicted_sigma: standard deviation of the objective's true value; NaN likewise.
+        predicted_sigma: standard deviation of what the experiment would give; NaN likewise.
         acquisition_value: NaN where none was computed.
-        method: "random", "sobol" or "qLogNEI".
+        method: how it was chosen: "random", "sobol", "ensemble UCB".
         provenance: what it rests on.
     """
 
@@ -116,7 +139,7 @@ class Suggestion:
 
 def observation_fields(observation: Observation) -> dict[str, object]:
     """An observation as plain values; NaN becomes None, because JSON has no NaN."""
-    return {
+    fields: dict[str, object] = {
         "experiment_id": observation.experiment_id,
         "settings": dict(observation.settings),
         "status": observation.status.value,
@@ -125,6 +148,14 @@ def observation_fields(observation: Observation) -> dict[str, object]:
         "requested": None if observation.requested is None else dict(observation.requested),
         "simulated": observation.simulated,
     }
+    if observation.outcomes:
+        fields["outcomes"] = {
+            name: [_plain(item.value), _plain(item.sigma)]
+            for name, item in sorted(observation.outcomes.items())
+        }
+    if observation.phases:
+        fields["phases"] = [[item.formula, item.weight_fraction] for item in observation.phases]
+    return fields
 
 
 def data_sha256(observations: Iterable[Observation]) -> str:

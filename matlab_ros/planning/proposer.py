@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from matlab_ros.chemistry.outcomes import ReactionOutcome
+from matlab_ros.planning.deadline import NEVER, Deadline
+from matlab_ros.planning.furnace_rules import FurnaceRules
 from matlab_ros.planning.observation import Observation, Pending
 from matlab_ros.planning.settings import Settings
 from matlab_ros.planning.space import Key, SearchSpace
+from matlab_ros.planning.synthesis import Synthesis
 
 
 class Direction(str, Enum):
@@ -48,6 +53,10 @@ class Request:
         count: how many proposals are wanted.
         initial_experiments: space-filling ones before a model is used.
         campaign_seed: of the whole campaign.
+        synthesis: what is made of what; None where the campaign does not say.
+        earlier: what mixtures became in other campaigns.
+        deadline: when the method gives the best that it has.
+        furnace: samples that share a run; None: each experiment stands alone.
     """
 
     space: SearchSpace
@@ -57,6 +66,14 @@ class Request:
     count: int
     initial_experiments: int
     campaign_seed: int
+    synthesis: Synthesis | None = None
+    earlier: tuple[ReactionOutcome, ...] = ()
+    deadline: Deadline = field(default=NEVER, compare=False)
+    furnace: FurnaceRules | None = None
+
+    def until(self, deadline: Deadline) -> Request:
+        """The same, with another deadline."""
+        return dataclasses.replace(self, deadline=deadline)
 
     @property
     def seed(self) -> int:
@@ -80,6 +97,19 @@ class Proposer(Protocol):
 
     def propose(self, request: Request) -> list[Proposal]:
         """At most `request.count` proposals; fewer when a finite space has nothing left."""
+        ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A method that passes on what becomes known, beside proposing."""
+
+    def reported(self, request: Request) -> None:
+        """One more observation is known; nothing is asked for.
+
+        Raises:
+            LabError: it could not be passed on.
+        """
         ...
 
 

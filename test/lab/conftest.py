@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +126,10 @@ class DrawingPlanner:
         self.known: dict[str, Observation] = {}
 
     def suggest(
-        self, experiment_ids: Sequence[str], pending: Sequence[Suggestion]
+        self,
+        experiment_ids: Sequence[str],
+        pending: Sequence[Suggestion],
+        unfired: Collection[str] = (),
     ) -> list[Suggestion]:
         """See `matlab_ros.nodes.table_lab.Planner`."""
         return [self._draw(name) for name in experiment_ids]

@@ -15,14 +15,20 @@ import matlab_ros.nodes  # noqa: F401  (switches pocket_ros on where there is no
 
 pytest.importorskip("rclpy", reason="there is neither ROS 2 nor pocket_ros")
 
-from matlab_ros.instruments.quantos import DoseRequest, Job, JobState, QuantosBalance
-from matlab_ros.instruments.registry import connect
+from matlab_ros.instruments.plugs import plug_of
+from matlab_ros.instruments.quantos import DoorState, DoseRequest, Job, JobState, QuantosBalance
 from matlab_ros.instruments.transport import open_transport
 from matlab_ros.lab.goals import CalibrationMark
 from matlab_ros.model.faults import DeviceError, FaultCode
 from matlab_ros.model.lab_config import load_lab
 from matlab_ros.nodes.conversions import dose_reading_from, dose_reading_to
-from matlab_ros.nodes.dispenser import DispenserNode, _Work, read_note, write_note
+from matlab_ros.nodes.dispenser import (
+    JOB_PATIENCE_S,
+    DispenserNode,
+    _Work,
+    read_note,
+    write_note,
+)
 from matlab_ros.nodes.ros_time import to_msg
 from matlab_ros.virtual.instruments.dh_rail import DhRail
 from matlab_ros.virtual.instruments.quantos import DosingHead
@@ -85,6 +91,10 @@ class Scene:
         """The work of a new process that finds this note; its driver knows of no job."""
         self.balance.close()
         self.balance = QuantosBalance(open_transport(self._wire.url), deadline_s=2.0)
+        return self.work(note)
+
+    def work(self, note: str = "") -> _Work:
+        """The work of an attempt."""
         attempt = SimpleNamespace(
             note=note, wait=self.wait, step=lambda *_: None, feedback=lambda _: None
         )
@@ -97,6 +107,7 @@ class Scene:
             corrected=lambda mg: self.factor * mg,
             calibration=lambda: Calibration(certificate_id="B-3", factor=self.factor, valid=True),
             time=SimpleNamespace(now_ns=lambda: round(self.now_s * 1e9), now_msg=lambda: to_msg(0)),
+            make_safe=lambda: self.balance.stop_dosing(),
         )
         return _Work(node, attempt, self.goal, self.result)  # type: ignore[arg-type]
 
@@ -175,12 +186,14 @@ def test_a_start_that_failed_leaves_no_port_locked(tmp_path: Path) -> None:
     scene.balance.close()
     wire = PseudoTerminal(tmp_path / "magazine", DhRail(travel_mm=420.0))
     wire.faults.mute = True
+    device = load_lab(LAB).device("dispenser")
     dispenser: Any = SimpleNamespace(
         disconnect=lambda: None,
-        _find_shaker=lambda: None,
-        _balance_port=str(tmp_path / "balance"),
-        _magazine_port=wire.url,
-        _wire=lambda driver, port, part: connect(driver, port),
+        _open=lambda part: None,
+        _plugs={
+            "balance": plug_of(device, "balance", port=str(tmp_path / "balance")),
+            "magazine": plug_of(device, "magazine", port=wire.url),
+        },
         _reply_s=0.5,
         _pitch_mm=60.0,
         _slots=8,
@@ -196,3 +209,29 @@ def test_a_start_that_failed_leaves_no_port_locked(tmp_path: Path) -> None:
         dispenser._magazine.rail.close()
         wire.close()
         scene.close()
+
+
+def test_an_attempt_that_follows_a_stopped_one_at_once_waits_for_the_door(scene: Scene) -> None:
+    scene.balance.close_door()
+    scene.finish(Job.DOOR)
+    # What a stopped attempt does last, and nobody waited for.
+    scene.balance.open_door()
+    scene.work().prepare()
+    assert scene.balance.door() is DoorState.CLOSED
+
+
+def test_a_stopped_attempt_is_over_when_the_door_is_open(scene: Scene) -> None:
+    scene.balance.close_door()
+    scene.finish(Job.DOOR)
+    scene.work().leave()
+    assert scene.balance.door() is DoorState.OPEN
+
+
+def test_a_door_that_stays_busy_ends_the_attempt_in_time(scene: Scene) -> None:
+    scene.balance.close_door()
+    scene.emulator.advance_to = lambda t: None  # type: ignore[method-assign]
+    began_s = scene.now_s
+    with pytest.raises(DeviceError) as caught:
+        scene.work().prepare()
+    assert caught.value.fault.code is FaultCode.DEADLINE_EXCEEDED
+    assert scene.now_s - began_s < 2 * JOB_PATIENCE_S

@@ -57,6 +57,7 @@ class Furnace:
         driver: what the controller is.
         door: a motor moves its door.
         calibration: of the thermocouple, instead of the lab file's.
+        limits: of the furnace, instead of the lab file's.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Furnace:
         driver: str = "eurotherm_3216",
         door: bool = False,
         calibration: Mapping[str, object] | None = None,
+        limits: Mapping[str, object] | None = None,
     ) -> None:
         self._folder = folder
         self.doors = FurnaceDoors()
         self._doors_server = LoopbackServer(self.doors.answer)
-        lab_file = _lab_file(folder, self._doors_server.url if door else "", calibration)
+        doors_url = self._doors_server.url if door else ""
+        lab_file = _lab_file(folder, doors_url, calibration=calibration, furnace=limits)
         self._process: subprocess.Popen[bytes] | None = None
         self.controller = FURNACES[driver](np.random.default_rng(1))
         self.controller.advance_to(BEGAN_S)
@@ -119,11 +122,15 @@ class Furnace:
             request = ChangeState.Request(transition=Transition(id=transition))
             assert wait(self._change.call_async(request)).success
 
-    def die_and_begin_anew(self, number: int) -> None:
-        """End the node's process by a signal and start another."""
+    def die(self, number: int) -> None:
+        """End the node's process by a signal."""
         assert self._process is not None
         self._process.send_signal(number)
         self._process.wait(DEADLINE_S)
+
+    def die_and_begin_anew(self, number: int) -> None:
+        """End the node's process by a signal and start another."""
+        self.die(number)
         with self._changed:
             self.states.clear()
         self._start_process()
@@ -249,14 +256,13 @@ def wait(future: Any) -> Any:
     return future.result()
 
 
-def _lab_file(folder: Path, doors: str, calibration: Mapping[str, object] | None) -> Path:
+def _lab_file(folder: Path, doors: str, **changes: Mapping[str, object] | None) -> Path:
     content = yaml.safe_load(LAB_FILE.read_text())
     device = next(item for item in content["devices"] if item["name"] == "furnace_1")
     if doors:
         device["door"] = {"letter": "A"}
         device["ports"] = {"door": doors}
-    if calibration is not None:
-        device["calibration"] = dict(calibration)
+    device |= {key: dict(value) for key, value in changes.items() if value is not None}
     path = folder / "lab.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
@@ -701,3 +707,70 @@ def test_a_stop_that_the_furnace_does_not_hear_is_said_again_until_it_does(
     assert not furnace.controller.is_heating
     furnace.release()
     assert wait(ended).status == GoalStatus.STATUS_ABORTED
+
+
+def test_a_furnace_whose_node_is_killed_in_mid_heat_is_brought_down_by_its_controller(
+    furnace_process: Furnace,
+) -> None:
+    furnace = furnace_process
+    furnace.hold_at(1.0)
+    furnace.send()
+    furnace.wait_until_held()
+    furnace.die(signal.SIGKILL)
+    assert furnace.controller.is_heating
+    killed_s = furnace.now_ns * 1e-9
+    assert furnace.controller.crucible_c > 400
+    # Nobody is there any more: an hour at 600 C, then the controller's own program ends it.
+    furnace.controller.advance_to(killed_s + 12 * 3600)
+    times_s, felt_c = furnace.controller.true_trace(killed_s, killed_s + 12 * 3600)
+    assert felt_c.max() < 610
+    end_s = BEGAN_S + 118 * 60
+    falling = felt_c[times_s > end_s + 60]
+    assert (np.diff(falling) < 0.5).all()
+    assert falling[-1] < UNLOAD_BELOW_C
+    assert not furnace.controller.is_heating
+
+
+def test_a_thermocouple_that_breaks_in_mid_heat_ends_the_program_and_keeps_everybody_out(
+    furnace: Furnace,
+) -> None:
+    furnace.hold_at(1.0)
+    ended = furnace.send().get_result_async()
+    furnace.wait_until_held()
+    furnace.controller.sensor_break = True
+    furnace.hold_at(1.0)
+    furnace.wait_for(lambda state: "cooling" in state.attempts[0].step)
+    furnace.wait_until_held()
+    assert not furnace.controller.is_heating
+    assert not _enter(furnace).granted
+    furnace.controller.sensor_break = False
+    furnace.release()
+    answer = wait(ended)
+    _agree(answer)
+    assert answer.result.error_code == FaultCode.HEAT_SENSOR_BREAK
+    assert {item.outcome for item in answer.result.report.samples} == {SampleOutcome.COMPROMISED}
+
+
+def test_a_heater_that_does_not_go_off_is_opened_by_the_controller_s_alarm(
+    graph: None, tmp_path: Path
+) -> None:
+    limits = {"max_temperature_c": 700, "max_ramp_c_per_min": 10, "cut_alarm": 1}
+    furnace = Furnace(tmp_path, limits=limits)
+    try:
+        furnace.activate()
+        furnace.hold_at(1.0)
+        ended = furnace.send().get_result_async()
+        furnace.wait_until_held()
+        # From here on no command switches it off: neither the program's end nor the node's reset.
+        furnace.controller.heater_stuck = True
+        furnace.release()
+        answer = wait(ended)
+        _agree(answer)
+        assert answer.result.error_code == FaultCode.HEAT_OVER_TEMPERATURE
+        _, felt_c = furnace.controller.true_trace(BEGAN_S, furnace.now_ns * 1e-9)
+        assert felt_c.max() < 730
+        again = furnace.heat("c-e0002/heat/1")
+        assert again.result.error_code == FaultCode.HEAT_OVER_TEMPERATURE
+        assert "acknowledge" in again.result.error_message
+    finally:
+        furnace.close()

@@ -178,7 +178,7 @@ def test_suggestions_of_a_batch_differ_and_lie_inside_the_space() -> None:
     assert len({item.settings for item in batch}) == 3
     for item in batch:
         SYNTHESIS.check(item.settings)
-        assert item.method == "qLogNEI"
+        assert item.method == "ensemble UCB"
         assert item.predicted_sigma > 0
         assert math.isfinite(item.acquisition_value)
 
@@ -210,8 +210,8 @@ def test_the_model_starts_when_the_initial_experiments_are_begun() -> None:
     waiting = [Pending("e2", SYNTHESIS.from_unit([0.3, 0.6, 0.1]))]
     assert [item.method for item in campaign.suggest(3, waiting)] == [
         "sobol",
-        "qLogNEI",
-        "qLogNEI",
+        "ensemble UCB",
+        "ensemble UCB",
     ]
 
 
@@ -235,7 +235,7 @@ def test_one_or_equal_or_extreme_values_still_give_a_suggestion(values: list[flo
     plan = CampaignPlan(SYNTHESIS, initial_experiments=1, seed=1)
     suggestion = Campaign(plan, observations).suggest(1)[0]
     SYNTHESIS.check(suggestion.settings)
-    assert suggestion.method == "qLogNEI"
+    assert suggestion.method == "ensemble UCB"
     assert math.isfinite(suggestion.predicted_mean)
 
 
@@ -243,7 +243,7 @@ def test_duplicated_recipes_still_give_a_suggestion() -> None:
     same = history(1)[0]
     copies = [Observation(f"e{n}", same.settings, MEASURED, 0.3 + 0.01 * n) for n in range(8)]
     suggestion = Campaign(CampaignPlan(SYNTHESIS, seed=1), copies).suggest(1)[0]
-    assert suggestion.method == "qLogNEI"
+    assert suggestion.method == "ensemble UCB"
     assert suggestion.settings != same.settings
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlab_ros.planning.optimise import Bounds, Candidates
@@ -26,6 +26,7 @@ class Covering:
         return torch.as_tensor((self.rows[chosen] & ~self.covered).sum(axis=1), dtype=torch.float64)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**16), count=st.integers(40, 120), wanted=st.integers(2, 8))
 def test_lazy_choice_is_worth_as_much_as_one_that_looks_at_everything(
     seed: int, count: int, wanted: int

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlab_ros.model.campaign_config import CampaignConfig
@@ -18,7 +18,8 @@ from matlab_ros.planning.dimensions import (
     IntegerDimension,
 )
 from matlab_ros.planning.settings import Settings
-from matlab_ros.planning.space import SearchSpace, space_of, substance_descriptors
+from matlab_ros.planning.space import SearchSpace
+from matlab_ros.planning.space_config import space_of, substance_descriptors
 
 
 @st.composite
@@ -56,6 +57,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
     return SearchSpace(tuple(dimensions))
 
 
+@settings(deadline=None)
 @given(spaces(), st.data())
 def test_every_point_of_the_cube_is_a_setting_inside_the_space(
     space: SearchSpace, data: st.DataObject
@@ -68,6 +70,7 @@ def test_every_point_of_the_cube_is_a_setting_inside_the_space(
     assert np.all((features >= -1e-9) & (features <= 1 + 1e-9))
 
 
+@settings(deadline=None)
 @given(spaces(), st.data())
 def test_going_to_the_cube_and_back_changes_nothing(
     space: SearchSpace, data: st.DataObject
@@ -84,6 +87,7 @@ def test_going_to_the_cube_and_back_changes_nothing(
             )
 
 
+@settings(deadline=None)
 @given(spaces())
 def test_the_table_of_a_finite_space_holds_every_setting_once(space: SearchSpace) -> None:
     if space.table is None:
