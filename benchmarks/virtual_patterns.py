@@ -21,7 +21,7 @@ import numpy as np
 from diffraction import weighed
 
 from matlab_ros.model.errors import LabError
-from matlab_ros.share import share_dir
+from matlab_ros.share import config_file, share_dir
 from matlab_ros.virtual.diffraction import VirtualDiffractometer
 from matlab_ros.virtual.reactions import load_chemistry
 from matlab_ros.virtual.scan_programs import scan_program
@@ -134,7 +134,7 @@ def virtual(samples: int) -> tuple[Look, float, float]:
         The look, and processor milliseconds of a pattern and of its analysis.
     """
     structures = share_dir() / "config" / "structures"
-    species = {s.name: s for s in load_chemistry(share_dir() / "config" / "chemistry").species}
+    species = {s.name: s for s in load_chemistry(config_file("chemistry", "mg_ti_o")).species}
     phases = [item.phase for item in species.values()]
     library, look = Library(structures), Look()
     formulas = {phase: library.named(phase)[0].formula for phase in phases}

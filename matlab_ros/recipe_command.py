@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 
 from matlab_ros.lab.recipe_limits import check_in_lab
-from matlab_ros.model.errors import ConfigError
 from matlab_ros.model.expressions import Kind
-from matlab_ros.model.lab_config import LabConfig, load_lab
+from matlab_ros.model.lab_config import load_lab
 from matlab_ros.model.recipe import Recipe, load_recipe
-from matlab_ros.share import config_file
+from matlab_ros.share import config_named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,19 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.file)
     if options.lab is not None:
-        check_in_lab(recipe, options.file, _lab(options.lab))
+        check_in_lab(recipe, options.file, load_lab(config_named("labs", options.lab, "--lab")))
     print("\n".join(description(recipe)))
     return 0
-
-
-def _lab(given: str) -> LabConfig:
-    path = Path(given)
-    if path.suffix not in (".yaml", ".yml"):
-        path = config_file("labs", given)
-        if not path.is_file():
-            known = ", ".join(sorted(item.stem for item in path.parent.glob("*.yaml")))
-            raise ConfigError("command line", "--lab", f"{given!r} is unknown", f"one of {known}")
-    return load_lab(path)
 
 
 def description(recipe: Recipe) -> list[str]:

@@ -147,10 +147,10 @@ def _writing_order(symbol: str) -> tuple[int, int, str]:
         return (1, _ANIONS_LAST.index(symbol), symbol)
     # Hydrogen stands between the metals and the anions; metals go by group, then by period.
     element = gemmi.Element(symbol)
-    return (0, 1000 if symbol == "H" else _column(element.atomic_number), symbol)
+    return (0, 1000 if symbol == "H" else periodic_group(element.atomic_number), symbol)
 
 
-def _column(atomic_number: int) -> int:
+def periodic_group(atomic_number: int) -> int:
     """Group of the periodic table, 1 to 18; lanthanides and actinides count as group 3."""
     noble = (2, 10, 18, 36, 54, 86, 118)
     before = max((n for n in (0, *noble) if n < atomic_number), default=0)

@@ -12,6 +12,7 @@ from matlab_ros.model.errors import UnreachableComposition
 VOLATILE = frozenset({"H", "C", "N", "O"})
 """Elements that leave as CO2, H2O, N2 and O2 or are taken from air, so they need not balance."""
 
+_ZERO = Fraction(0)
 # Carrier gas of each volatile element beside oxygen, and how many of its atoms are in one molecule.
 _GAS_OF = {"C": ("CO2", 1), "H": ("H2O", 2), "N": ("N2", 2)}
 
@@ -59,6 +60,9 @@ class Reaction:
 def balance(target: str, precursors: Sequence[str], volatile: Iterable[str] = VOLATILE) -> Reaction:
     """Balance the reaction of precursors to a target, gases leaving and entering freely.
 
+    One precursor more than elements that do not leave leaves the ratio of two of them open: then it
+    is that which neither takes up nor gives off oxygen, as of BaO, BaO2, Cu2O and Y2O3.
+
     Args:
         target: formula of what is to be made.
         precursors: formulas of the powders, in any order.
@@ -74,7 +78,11 @@ def balance(target: str, precursors: Sequence[str], volatile: Iterable[str] = VO
     parts = tuple(parse_formula(text) for text in precursors)
     free = frozenset(volatile)
     _check_elements(goal, parts, free)
-    amounts = _solve(goal, parts, sorted(_metals(goal, free)))
+    metals = sorted(_metals(goal, free))
+    rows = [[*(part.amounts.get(m, _ZERO) for part in parts), goal.amounts[m]] for m in metals]
+    if len(parts) == len(metals) + 1 and "O" in free:
+        rows.append([_left_oxygen(formula) for formula in (*parts, goal)])
+    amounts = _solve(goal, parts, metals, rows)
     for part, n in zip(parts, amounts, strict=True):
         if n <= 0:
             raise UnreachableComposition(
@@ -85,17 +93,33 @@ def balance(target: str, precursors: Sequence[str], volatile: Iterable[str] = VO
     return Reaction(goal, parts, amounts, _gases(goal, parts, amounts, free))
 
 
+def closed_with_gases(target: Formula, amounts: Mapping[Formula, Fraction]) -> Reaction:
+    """The reaction of given amounts of precursors to one formula unit of a target.
+
+    What is given must hold the elements of the target that stay; gases do the rest.
+    """
+    parts, numbers = tuple(amounts), tuple(amounts.values())
+    return Reaction(target, parts, numbers, _gases(target, parts, numbers, VOLATILE))
+
+
 def precursor_mass_fractions(
-    target: str, precursors: Sequence[str], volatile: Iterable[str] = VOLATILE
+    target: str,
+    precursors: Sequence[str],
+    volatile: Iterable[str] = VOLATILE,
+    excess_percent: Sequence[float] | None = None,
 ) -> tuple[float, ...]:
     """Share of each precursor, by mass, in the mixture that has the target's metals ratio.
 
-    Arguments and errors are those of `balance`.
+    Arguments and errors are those of `balance`; of each precursor an excess may be added.
 
     Returns:
         As many shares as precursors, in their order; each above 0, together 1.
     """
-    return balance(target, precursors, volatile).mass_fractions
+    shares = balance(target, precursors, volatile).mass_fractions
+    if excess_percent is None:
+        return shares
+    more = [s * (1.0 + x / 100.0) for s, x in zip(shares, excess_percent, strict=True)]
+    return tuple(share / sum(more) for share in more)
 
 
 def _metals(formula: Formula, free: frozenset[str]) -> frozenset[str]:
@@ -132,13 +156,26 @@ def _check_elements(goal: Formula, parts: Sequence[Formula], free: frozenset[str
         )
 
 
-def _solve(goal: Formula, parts: Sequence[Formula], metals: Sequence[str]) -> tuple[Fraction, ...]:
-    """The only amounts of the parts that give the metals of the goal, by exact elimination."""
-    zero = Fraction(0)
-    rows = [
-        [*(part.amounts.get(metal, zero) for part in parts), goal.amounts[metal]]
-        for metal in metals
-    ]
+def _left_oxygen(formula: Formula) -> Fraction:
+    """Oxygen of a formula unit that carbon dioxide and water do not take along."""
+    n = formula.amounts
+    return n.get("O", _ZERO) - 2 * n.get("C", _ZERO) - n.get("H", _ZERO) / 2
+
+
+def _solve(
+    goal: Formula,
+    parts: Sequence[Formula],
+    metals: Sequence[str],
+    rows: list[list[Fraction]],
+) -> tuple[Fraction, ...]:
+    """The only amounts of the parts that fulfil equations, by exact elimination.
+
+    Args:
+        goal: of which one formula unit is made; for the error.
+        parts: as many as unknowns; for the error.
+        metals: that are balanced; for the error.
+        rows: coefficients of the unknowns, and the right side, of each equation.
+    """
     n = len(parts)
     for column in range(n):
         pivot = next((i for i in range(column, len(rows)) if rows[i][column] != 0), None)

@@ -6,20 +6,29 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from matlab_ros.model.errors import ConfigError
-from matlab_ros.model.lab_config import DeviceKind, LabConfig, position_names, position_points
+from matlab_ros.model.lab_config import (
+    DeviceConfig,
+    DeviceKind,
+    LabConfig,
+    position_names,
+    position_points,
+)
 from matlab_ros.virtual.instruments.aeris import AerisDiffractometer
 from matlab_ros.virtual.instruments.device import EmulatedDevice
 from matlab_ros.virtual.instruments.dh_rail import DhRail
 from matlab_ros.virtual.instruments.door import FurnaceDoors
+from matlab_ros.virtual.instruments.epc3016 import Epc3016
 from matlab_ros.virtual.instruments.eurotherm_2416 import Eurotherm2416
 from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216
+from matlab_ros.virtual.instruments.furnace_controller import EmulatedController
 from matlab_ros.virtual.instruments.quantos import DosingHead, QuantosBalance
 from matlab_ros.virtual.instruments.shaker import CrucibleShaker
-from matlab_ros.virtual.instruments.wire import LoopbackServer, PseudoTerminal
+from matlab_ros.virtual.instruments.wire import LoopbackServer, PseudoTerminal, StreamServer
 from matlab_ros.virtual.misfortune_player import MisfortunePlayer
 from matlab_ros.virtual.misfortunes import Rates
 from matlab_ros.virtual.physical_log import PhysicalLog
@@ -32,7 +41,9 @@ FURNACES: Mapping[str, type[Eurotherm2416] | type[Eurotherm3216]] = {
     "eurotherm_3216": Eurotherm3216,
     "eurotherm_2416": Eurotherm2416,
 }
-"""Controllers that a furnace of the virtual lab may have; all at the end of a serial line."""
+"""Controllers that a furnace of the virtual lab may have at the end of a serial line."""
+NETWORKED: Mapping[str, type[Epc3016]] = {"epc3016": Epc3016}
+"""Those in a network: they listen where the lab's file says that the furnace's controller is."""
 START_S = 60.0
 """Virtual time at the start; not 0, which ROS takes for no time at all."""
 
@@ -92,20 +103,22 @@ class VirtualBench:
             self._log.write("world", START_S, "stands", crucible=container, position=place)
         wires: dict[str, PseudoTerminal] = {}
 
-        self._furnaces: dict[str, Eurotherm2416 | Eurotherm3216] = {}
+        networked: list[StreamServer] = []
+        self._furnaces: dict[str, EmulatedController] = {}
         self._exposed_s: dict[str, float] = {}
         self._logged_s: dict[str, float] = {}
         for device in lab.devices_of(DeviceKind.FURNACE):
             assert device.station is not None
             driver = device.driver or "eurotherm_3216"
-            if driver not in FURNACES:
+            models = {**FURNACES, **NETWORKED}
+            if driver not in models:
                 raise ConfigError(
                     "lab file",
                     f"{device.name}.driver",
                     f"{driver} is not in the virtual lab",
-                    f"one of {', '.join(FURNACES)}",
+                    f"one of {', '.join(models)}",
                 )
-            furnace = FURNACES[driver](
+            furnace = models[driver](
                 generator(seed, "furnace", device.name),
                 offset_c=offsets_c.get(device.name, 0.0),
                 tell=self._log.teller(device.station),
@@ -113,7 +126,10 @@ class VirtualBench:
             self._furnaces[device.station] = furnace
             self._exposed_s[device.station] = START_S
             self._logged_s[device.station] = START_S
-            wires[device.name] = PseudoTerminal(wire_dir / device.name, furnace)
+            if isinstance(furnace, Epc3016):
+                networked.append(_listen(device, furnace))
+            else:
+                wires[device.name] = PseudoTerminal(wire_dir / device.name, furnace)
 
         dispenser = lab.devices_of(DeviceKind.DISPENSER)[0]
         pan = f"{dispenser.station}/1"
@@ -146,7 +162,8 @@ class VirtualBench:
             tell=self._log.teller("diffractometer"),
         )
         self._shaker = CrucibleShaker(lambda minutes: self._shaken(pan, minutes))
-        self._servers = [
+        self._servers: list[StreamServer] = [
+            *networked,
             _serve(self._aeris.answer, aeris_port, "aeris_port"),
             _serve(self._shaker.answer, shaker_port, "shaker_port"),
         ]
@@ -187,7 +204,7 @@ class VirtualBench:
         )
 
     @property
-    def furnaces(self) -> Mapping[str, Eurotherm2416 | Eurotherm3216]:
+    def furnaces(self) -> Mapping[str, EmulatedController]:
         """The furnaces and their controllers, by station."""
         return self._furnaces
 
@@ -343,4 +360,25 @@ def _serve(answer: Callable[[bytes], bytes | None], port: int, key: str) -> Loop
     except OSError as error:
         raise ConfigError(
             "parameters", key, f"{port} cannot be listened on ({error.strerror})", "a free TCP port"
+        ) from error
+
+
+def _listen(device: DeviceConfig, furnace: Epc3016) -> StreamServer:
+    """Put a controller on the network where the lab's file says that it is."""
+    url = urlsplit(device.ports.get("controller", ""))
+    if url.scheme != "tcp" or url.hostname is None or url.port is None:
+        raise ConfigError(
+            "lab file",
+            f"{device.name}.ports.controller",
+            f"is {url.geturl()!r}, and {device.driver} is in a network",
+            "tcp://127.0.0.1:5020, or another free port of this computer",
+        )
+    try:
+        return StreamServer(furnace.session, host=url.hostname, port=url.port)
+    except OSError as error:
+        raise ConfigError(
+            "lab file",
+            f"{device.name}.ports.controller",
+            f"{url.geturl()} cannot be listened on ({error.strerror})",
+            "a free TCP port",
         ) from error

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matlab_ros.virtual.reactions import Species
+from matlab_ros.virtual.network import Species
 from matlab_ros.virtual.scan_programs import AerisProgram
 from matlab_ros.virtual.seeds import generator
 from matlab_ros.xrd.aberrations import Geometry, Surface

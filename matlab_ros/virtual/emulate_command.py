@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", type=float, default=1.0, help="instrument's seconds in a second (default: 1)"
     )
     parser.add_argument(
+        "--paced",
+        action="store_true",
+        help="a serial line takes the time that its baud rate takes (default: none)",
+    )
+    parser.add_argument(
         "--share",
         type=Path,
         help="folder for files that the instrument writes (default: a new one)",
@@ -102,12 +107,15 @@ def _plug(
 ) -> Plugged:
     if options.port is not None and emulator.wire is not Wire.SERIAL:
         raise ConfigError("command line", "--port", "given for TCP", "--listen [HOST:]PORT")
+    if options.paced and (options.listen is not None or emulator.wire is not Wire.SERIAL):
+        raise ConfigError("command line", "--paced", "given for TCP", "a serial line")
     if options.port is not None and options.listen is not None:
         raise ConfigError("command line", "--port", "given with --listen", "one of both")
     if options.listen is None and emulator.wire is Wire.SERIAL:
         path = options.port if options.port is not None else own
         try:
-            return plug_serial(device, path.absolute())
+            baudrate = emulator.baudrate if options.paced else 0
+            return plug_serial(device, path.absolute(), baudrate=baudrate)
         except OSError as error:
             raise ConfigError(
                 "command line", "--port", f"{path} cannot be made ({error.strerror})", "a new file"

@@ -28,9 +28,13 @@ from matlab_ros.virtual.instruments.eurotherm_3216 import Eurotherm3216
 from matlab_ros.virtual.instruments.quantos import DosingHead, QuantosBalance
 from matlab_ros.virtual.instruments.shaker import CrucibleShaker
 from matlab_ros.virtual.instruments.speedmixer import SpeedMixer
-from matlab_ros.virtual.instruments.stream_server import SerialSession, StreamServer
 from matlab_ros.virtual.instruments.ur_dashboard import UrArm
-from matlab_ros.virtual.instruments.wire import LoopbackServer, PseudoTerminal
+from matlab_ros.virtual.instruments.wire import (
+    LoopbackServer,
+    PseudoTerminal,
+    SerialSession,
+    StreamServer,
+)
 
 RAIL_TRAVEL_MM = 500.0
 VESSEL_MG = 8000.0
@@ -192,12 +196,12 @@ EMULATORS: Mapping[str, Emulator] = {
 }
 """Names are those of the drivers for them."""
 
-Plugged = PseudoTerminal | StreamServer | LoopbackServer
+Plugged = PseudoTerminal | StreamServer
 
 
-def plug_serial(device: EmulatedDevice, path: Path) -> PseudoTerminal:
-    """Put a device with a serial line at a path."""
-    return PseudoTerminal(path, device)  # type: ignore[arg-type]
+def plug_serial(device: EmulatedDevice, path: Path, *, baudrate: int = 0) -> PseudoTerminal:
+    """Put a device with a serial line at a path; see `PseudoTerminal`."""
+    return PseudoTerminal(path, device, baudrate=baudrate)  # type: ignore[arg-type]
 
 
 def plug_tcp(emulator: Emulator, device: Any, host: str, port: int) -> Plugged:

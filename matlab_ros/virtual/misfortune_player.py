@@ -9,7 +9,7 @@ from matlab_ros.virtual.instruments.dh_rail import DhRail
 from matlab_ros.virtual.instruments.furnace_controller import EmulatedController, ProgramFate
 from matlab_ros.virtual.instruments.quantos import DoseFate, QuantosBalance
 from matlab_ros.virtual.instruments.shaker import CrucibleShaker
-from matlab_ros.virtual.instruments.wire import LoopbackServer, PseudoTerminal, WireFaults
+from matlab_ros.virtual.instruments.wire import PseudoTerminal, StreamServer, WireFaults
 from matlab_ros.virtual.misfortunes import Misfortune, MisfortuneClock, Rates
 from matlab_ros.virtual.physical_log import Tell
 from matlab_ros.virtual.robot import KinematicRobot, MotionFate
@@ -50,7 +50,7 @@ class MisfortunePlayer:
         furnaces: Sequence[EmulatedController],
         aeris: AerisDiffractometer,
         robot: KinematicRobot,
-        wires: Sequence[PseudoTerminal | LoopbackServer],
+        wires: Sequence[PseudoTerminal | StreamServer],
         tell: Tell,
     ) -> None:
         self._clock = MisfortuneClock(rates, seed, start_s)

@@ -1,251 +1,96 @@
-"""Which reactions powders undergo in the virtual lab, read from files and checked for balance.
+"""From files to a network of reactions: names are known, everything balances, energies add up.
 
 A network knows species (a substance in one state of reactivity, seen by the diffractometer as one
-phase), powders (what a bottle of stock really holds) and reactions between species. A reaction is
-at most as fast as its half-time law allows:
-
-    k(T) = ln 2 / half_time * exp(-Ea / R * (1/T - 1/T_half))
-
-and, between solids, slower the less its reactants touch and the thicker the product between them;
-see `matlab_ros.virtual.kinetics`.
+phase), powders (what a bottle of stock really holds), reactions between species, and surroundings
+(gases and the crucible).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from matlab_ros.chemistry.formula import FormulaError, parse_formula
-from matlab_ros.model.errors import ConfigError
-from matlab_ros.model.yaml_file import Strict, load_yaml
+from matlab_ros.model.yaml_file import Strict
+from matlab_ros.model.yaml_lines import Path as KeyPath
+from matlab_ros.virtual.gibbs import (
+    GAS_CONSTANT_J_MOL_K,
+    TERMS,
+    ZERO_CELSIUS_K,
+    coefficients,
+    relative,
+)
+from matlab_ros.virtual.network import Chemistry, Energies, RateLaws, Species
+from matlab_ros.virtual.world_file import (
+    PowderConfig,
+    ReactionConfig,
+    SpeciesConfig,
+    SurroundingConfig,
+    ThermodynamicsConfig,
+    WorldFile,
+    WorldFileError,
+    read_worlds,
+)
 
-GAS_CONSTANT_J_MOL_K = 8.314462618
-ZERO_CELSIUS_K = 273.15
-INERT_DENSITY_G_CM3 = 4.0
-INERT_CRYSTALLITE_NM = 150.0
+FloatArray = NDArray[np.float64]
 
-_Amount = Annotated[float, Field(gt=0)]
 _Item = TypeVar("_Item", bound=Strict)
 
 
-class SpeciesConfig(Strict):
-    """A substance in one state of reactivity."""
-
-    name: str = Field(min_length=1)
-    formula: str
-    phase: str
-    """Its structure in the library; several species may be one phase to the diffractometer."""
-    density_g_cm3: float = Field(gt=0)
-    crystallite_nm: float = Field(gt=0)
-    """Typical crystallite size, which broadens its reflections."""
-    source: str = Field(min_length=1)
-
-
-class PowderConfig(Strict):
-    """What a bottle of stock really holds."""
-
-    name: str = Field(min_length=1)
-    species: dict[str, _Amount]
-    """Mass shares; they must sum to 1."""
-    source: str = Field(min_length=1)
-
-
-class DrivingForceConfig(Strict):
-    """Thermodynamics of a reaction as written; it runs only where dH - T dS is below zero."""
-
-    enthalpy_kj_mol: float
-    entropy_j_mol_k: float
-
-
-class ReactionConfig(Strict):
-    """One reaction and its rate law."""
-
-    name: str = Field(min_length=1)
-    reactants: dict[str, _Amount] = Field(min_length=1)
-    products: dict[str, _Amount]
-    leaves: dict[str, _Amount] = Field(default_factory=dict)
-    """Formulas of what leaves the sample: gases, and what the crucible takes up."""
-    half_time_h: float = Field(gt=0)
-    """At `at_temperature_c`, of a stoichiometric mixture in full contact without any product."""
-    at_temperature_c: float = Field(gt=-273.15)
-    activation_energy_kj_mol: float = Field(ge=0)
-    layer_resistance: float = Field(default=0, ge=0)
-    """How many times slower than at the start when the reactants are buried in product."""
-    driving_force: DrivingForceConfig | None = None
-    source: str = Field(min_length=1)
-
-
-class NetworkConfig(Strict):
-    """A file of config/chemistry."""
-
-    name: str = Field(min_length=1)
-    species: tuple[SpeciesConfig, ...] = Field(min_length=1)
-    powders: tuple[PowderConfig, ...] = ()
-    reactions: tuple[ReactionConfig, ...] = ()
-
-
-@dataclass(frozen=True)
-class Species:
-    """A substance in one state of reactivity.
-
-    Attributes:
-        name: in the network.
-        phase: name of its structure in the library.
-        molar_mass: in g/mol, that is mg/mmol.
-        density_g_cm3: of the solid.
-        crystallite_nm: typical crystallite size.
-    """
-
-    name: str
-    phase: str
-    molar_mass: float
-    density_g_cm3: float
-    crystallite_nm: float
-
-
-@dataclass(frozen=True, eq=False)
-class RateLaws:
-    """The reactions as arrays; R reactions, S species, L things that leave.
-
-    Attributes:
-        reactants: formula units used up, shape (R, S).
-        change: formula units gained (below zero: lost) by the solids, shape (R, S).
-        leaving: formula units that leave the sample, shape (R, L).
-        log_rate: ln k in 1/h at `temperature_k`, shape (R,).
-        temperature_k: reference temperature of `log_rate`, shape (R,).
-        activation_k: activation energy over the gas constant in kelvin, shape (R,).
-        layer: layer resistance, shape (R,).
-        enthalpy_k, entropy: dH/R in kelvin and dS/R, shape (R,); -inf and 0 where the reaction is
-            not gated.
-    """
-
-    reactants: NDArray[np.float64]
-    change: NDArray[np.float64]
-    leaving: NDArray[np.float64]
-    log_rate: NDArray[np.float64]
-    temperature_k: NDArray[np.float64]
-    activation_k: NDArray[np.float64]
-    layer: NDArray[np.float64]
-    enthalpy_k: NDArray[np.float64]
-    entropy: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Chemistry:
-    """Everything that powders can do, checked: reactions balance, names are known.
-
-    Attributes:
-        species: all of them; vectors over species are in this order.
-        leaving: formulas of what can leave a sample.
-        leaving_molar_mass: their molar masses in g/mol, shape (L,).
-        powders: shares by mass over species of each stock substance, shape (S,) each.
-        rates: the reactions.
-        reaction_names: in the order of `rates`.
-    """
-
-    species: tuple[Species, ...]
-    leaving: tuple[str, ...]
-    leaving_molar_mass: NDArray[np.float64]
-    powders: dict[str, NDArray[np.float64]]
-    rates: RateLaws
-    reaction_names: tuple[str, ...]
-
-    @property
-    def molar_mass(self) -> NDArray[np.float64]:
-        """Of each species in g/mol, shape (S,)."""
-        return np.array([item.molar_mass for item in self.species])
-
-    @property
-    def molar_volume(self) -> NDArray[np.float64]:
-        """Of each species in cm3/mol, shape (S,)."""
-        return np.array([item.molar_mass / item.density_g_cm3 for item in self.species])
-
-    def powder_amounts(self, substance: str, mass_mg: float) -> NDArray[np.float64]:
-        """What a dose of a stock substance holds of each species, in mmol, shape (S,).
-
-        Raises:
-            KeyError: the chemistry does not know the substance; see `with_inert`.
-        """
-        return self.powders[substance] * mass_mg / self.molar_mass
-
-    def phase_masses(self, amounts: NDArray[np.float64]) -> dict[str, float]:
-        """Mass in mg of each phase in a vector of amounts (mmol), absent phases left out."""
-        masses: dict[str, float] = {}
-        for item, amount in zip(self.species, amounts, strict=True):
-            if amount > 0:
-                masses[item.phase] = masses.get(item.phase, 0.0) + float(amount) * item.molar_mass
-        return masses
-
-    def with_inert(self, substance: str, formula: str, phase: str) -> Chemistry:
-        """The same chemistry, and a powder that takes part in nothing but dilutes the others."""
-        name = f"inert:{substance}"
-        species = Species(
-            name,
-            phase,
-            parse_formula(formula).molar_mass,
-            INERT_DENSITY_G_CM3,
-            INERT_CRYSTALLITE_NM,
-        )
-        powders = {key: np.append(shares, 0.0) for key, shares in self.powders.items()}
-        powders[substance] = np.append(np.zeros(len(self.species)), 1.0)
-        column = np.zeros((len(self.reaction_names), 1))
-        rates = replace(
-            self.rates,
-            reactants=np.hstack([self.rates.reactants, column]),
-            change=np.hstack([self.rates.change, column]),
-        )
-        return replace(self, species=(*self.species, species), powders=powders, rates=rates)
-
-
 def load_chemistry(path: Path) -> Chemistry:
-    """Read one network, or all networks (``*.yaml``) of a folder as one.
+    """Read one network with what it uses, or all networks (``*.yaml``) of a folder as one.
 
     Raises:
         ConfigError: a file cannot be read, a reaction does not balance, or a name is unknown.
     """
-    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not files:
-        raise ConfigError(path, "", "holds no .yaml file", "at least one reaction network")
-    return build_chemistry([(file, load_yaml(file, NetworkConfig)) for file in files])
+    return build_chemistry(read_worlds(path))
 
 
-def build_chemistry(networks: Iterable[tuple[Path, NetworkConfig]]) -> Chemistry:
-    """Join networks, each with the file it came from, into one chemistry.
+def build_chemistry(worlds: Iterable[WorldFile]) -> Chemistry:
+    """Join networks into one chemistry.
 
-    A species or powder that stands in several files must be the same in all of them.
+    What stands in several files must be the same in all of them.
 
     Raises:
-        ConfigError: as for `load_chemistry`.
+        WorldFileError: as for `load_chemistry`.
     """
     species: dict[str, SpeciesConfig] = {}
+    surroundings: dict[str, SurroundingConfig] = {}
     powders: dict[str, PowderConfig] = {}
     reactions: dict[str, ReactionConfig] = {}
-    origin: dict[str, Path] = {}
-    for file, network in networks:
-        for item in network.species:
-            _insert(file, "species", item.name, item, species)
-            _formula_mass(file, f"species {item.name}", item.formula)
-        for powder in network.powders:
-            _insert(file, "powders", powder.name, powder, powders)
-            _check_powder(file, powder, species)
-        for reaction in network.reactions:
-            _insert(file, "reactions", reaction.name, reaction, reactions)
-            origin[reaction.name] = file
+    origin: dict[tuple[str, str], _Place] = {}
+    for world in worlds:
+        network = world.network
+        _collect(world, "species", [(s.name, s) for s in network.species], species, origin)
+        _collect(
+            world,
+            "surroundings",
+            [(s.formula, s) for s in network.surroundings],
+            surroundings,
+            origin,
+        )
+        _collect(world, "powders", [(p.name, p) for p in network.powders], powders, origin)
+        _collect(world, "reactions", [(r.name, r) for r in network.reactions], reactions, origin)
+    for name, item in species.items():
+        origin["species", name].check_formula(item.formula)
+    for name in surroundings:
+        origin["surroundings", name].check_formula(name)
+    for name, powder in powders.items():
+        _check_powder(origin["powders", name], powder, species)
     for name, reaction in reactions.items():
-        _check_reaction(origin[name], reaction, species)
+        _check_reaction(origin["reactions", name], reaction, species, surroundings)
 
     # Sorted, so that neither the order in a file nor that of the files matters.
     ordered = [species[name] for name in sorted(species)]
     index = {item.name: i for i, item in enumerate(ordered)}
     steps = [reactions[name] for name in sorted(reactions)]
-    leaving = sorted({formula for step in steps for formula in step.leaves})
+    leaving = sorted({formula for step in steps for formula in (*step.leaves, *step.takes)})
     return Chemistry(
         species=tuple(
             Species(
@@ -254,98 +99,182 @@ def build_chemistry(networks: Iterable[tuple[Path, NetworkConfig]]) -> Chemistry
                 parse_formula(item.formula).molar_mass,
                 item.density_g_cm3,
                 item.crystallite_nm,
+                item.formula,
             )
             for item in ordered
         ),
         leaving=tuple(leaving),
+        gaseous=tuple(surroundings[formula].gas for formula in leaving),
         leaving_molar_mass=np.array([parse_formula(f).molar_mass for f in leaving]),
         powders={name: _vector(powder.species, index) for name, powder in sorted(powders.items())},
         rates=_rate_laws(steps, index, {formula: i for i, formula in enumerate(leaving)}),
+        energies=_energies(ordered, [surroundings[f] for f in leaving], species, origin),
         reaction_names=tuple(step.name for step in steps),
     )
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where something stands, for messages."""
+
+    world: WorldFile
+    key: KeyPath
+    words: str
+
+    def error(self, problem: str, expected: str, *inside: str) -> WorldFileError:
+        """An error about a key in it."""
+        words = " ".join([self.words, *inside])
+        return self.world.error((*self.key, *inside), words, problem, expected)
+
+    def check_formula(self, formula: str, *inside: str) -> None:
+        """See that a formula is one."""
+        try:
+            parse_formula(formula)
+        except FormulaError as error:
+            problem = str(error).rstrip(".")
+            raise self.error(problem, "a chemical formula", *inside) from None
+
+    def check_names(self, key: str, names: Iterable[str], known: Collection[str]) -> None:
+        """See that everything named under a key is described."""
+        for name in names:
+            if name not in known:
+                what = "species" if key not in ("takes", "leaves") else "surrounding"
+                raise self.error(
+                    f"{name!r} is no {what}", f"one of {', '.join(sorted(known))}", key
+                )
+
+
+def _collect(
+    world: WorldFile,
+    key: str,
+    items: Sequence[tuple[str, _Item]],
+    known: dict[str, _Item],
+    origin: dict[tuple[str, str], _Place],
+) -> None:
+    for index, (name, item) in enumerate(items):
+        place = _Place(world, (key, index), f"{key} {name}")
+        if known.setdefault(name, item) != item or (
+            (key, name) in origin and origin[key, name].world is world
+        ):
+            raise place.error(f"{name!r} is described twice", "one description of each name")
+        origin.setdefault((key, name), place)
+
+
 def _rate_laws(
-    steps: list[ReactionConfig], index: dict[str, int], leaving: dict[str, int]
+    steps: Sequence[ReactionConfig], index: dict[str, int], leaving: dict[str, int]
 ) -> RateLaws:
-    def matrix(rows: list[NDArray[np.float64]], width: int) -> NDArray[np.float64]:
+    def matrix(rows: list[FloatArray], width: int) -> FloatArray:
         return np.array(rows).reshape(len(steps), width)
 
     reactants = matrix([_vector(step.reactants, index) for step in steps], len(index))
     products = matrix([_vector(step.products, index) for step in steps], len(index))
-    gates = [step.driving_force for step in steps]
+    given = matrix([_vector(step.leaves, leaving) for step in steps], len(leaving))
+    taken = matrix([_vector(step.takes, leaving) for step in steps], len(leaving))
     per_kj = 1000.0 / GAS_CONSTANT_J_MOL_K
     return RateLaws(
         reactants=reactants,
         change=products - reactants,
-        leaving=matrix([_vector(step.leaves, leaving) for step in steps], len(leaving)),
+        leaving=given - taken,
         log_rate=np.array([math.log(math.log(2) / step.half_time_h) for step in steps]),
         temperature_k=np.array([step.at_temperature_c + ZERO_CELSIUS_K for step in steps]),
         activation_k=np.array([step.activation_energy_kj_mol * per_kj for step in steps]),
         layer=np.array([step.layer_resistance for step in steps]),
-        enthalpy_k=np.array([gate.enthalpy_kj_mol * per_kj if gate else -np.inf for gate in gates]),
-        entropy=np.array(
-            [gate.entropy_j_mol_k / GAS_CONSTANT_J_MOL_K if gate else 0.0 for gate in gates]
-        ),
+        curved=np.array([float(step.layer == "ginstling-brounshtein") for step in steps]),
     )
 
 
-def _vector(amounts: dict[str, float], index: dict[str, int]) -> NDArray[np.float64]:
+def _energies(
+    ordered: Sequence[SpeciesConfig],
+    around: Sequence[SurroundingConfig],
+    species: Mapping[str, SpeciesConfig],
+    origin: Mapping[tuple[str, str], _Place],
+) -> Energies:
+    def terms_of(
+        thermodynamics: ThermodynamicsConfig, place: _Place, above: tuple[str, ...]
+    ) -> FloatArray:
+        if thermodynamics.heat_capacity_j_mol_k is not None:
+            return coefficients(
+                thermodynamics.enthalpy_kj_mol,
+                thermodynamics.entropy_j_mol_k,
+                thermodynamics.heat_capacity_j_mol_k,
+            )
+        place.check_names("thermodynamics", thermodynamics.of, species)
+        total = relative(thermodynamics.enthalpy_kj_mol, thermodynamics.entropy_j_mol_k)
+        for name, n in thermodynamics.of.items():
+            if name in above:
+                raise place.error(
+                    f"its energy is given by that of {name}, which is given by its own",
+                    "energies that lead to a heat capacity",
+                    "thermodynamics",
+                )
+            total = total + n * terms_of(
+                species[name].thermodynamics, origin["species", name], (*above, name)
+            )
+        return total
+
+    rows = [
+        terms_of(item.thermodynamics, origin["species", item.name], (item.name,))
+        for item in ordered
+    ]
+    for outside in around:
+        row = terms_of(outside.thermodynamics, origin["surroundings", outside.formula], ())
+        row = row + relative(0.0, -GAS_CONSTANT_J_MOL_K * math.log(outside.pressure_atm))
+        rows.append(row)
+    melts = [item.melts for item in ordered]
+    none = [np.inf] * len(around)
+    return Energies(
+        terms=np.array(rows).reshape(len(rows), TERMS),
+        melting_k=np.array(
+            [m.temperature_c + ZERO_CELSIUS_K if m else np.inf for m in melts] + none
+        ),
+        fusion_j_mol=np.array(
+            [1000.0 * m.enthalpy_kj_mol if m else 0.0 for m in melts] + [0.0] * len(around)
+        ),
+        pressure_atm=np.array([outside.pressure_atm for outside in around]),
+    )
+
+
+def _vector(amounts: Mapping[str, float], index: Mapping[str, int]) -> FloatArray:
     vector = np.zeros(len(index))
     for name, amount in amounts.items():
         vector[index[name]] = amount
     return vector
 
 
-def _insert(file: Path, key: str, name: str, item: _Item, known: dict[str, _Item]) -> None:
-    if known.setdefault(name, item) != item:
-        raise ConfigError(file, key, f"{name!r} is described twice", "one description of each name")
-
-
-def _formula_mass(file: Path, key: str, formula: str) -> float:
-    try:
-        return parse_formula(formula).molar_mass
-    except FormulaError as error:
-        raise ConfigError(file, key, str(error).rstrip("."), "a chemical formula") from None
-
-
-def _check_powder(file: Path, powder: PowderConfig, species: dict[str, SpeciesConfig]) -> None:
-    key = f"powders {powder.name}"
-    _check_names(file, key, powder.species, species)
+def _check_powder(
+    place: _Place, powder: PowderConfig, species: Mapping[str, SpeciesConfig]
+) -> None:
+    place.check_names("species", powder.species, species)
     total = sum(powder.species.values())
     if abs(total - 1) > 1e-6:
-        raise ConfigError(file, key, f"its mass shares sum to {total:g}", "shares that sum to 1")
+        raise place.error(f"its mass shares sum to {total:g}", "shares that sum to 1", "species")
 
 
 def _check_reaction(
-    file: Path, reaction: ReactionConfig, species: dict[str, SpeciesConfig]
+    place: _Place,
+    reaction: ReactionConfig,
+    species: Mapping[str, SpeciesConfig],
+    surroundings: Mapping[str, SurroundingConfig],
 ) -> None:
     """A reaction must conserve every element, exactly enough for 1e-9 of the mass."""
-    key = f"reactions {reaction.name}"
-    _check_names(file, key, {**reaction.reactants, **reaction.products}, species)
+    place.check_names("reactants", reaction.reactants, species)
+    place.check_names("products", reaction.products, species)
+    for key, exchanged in (("takes", reaction.takes), ("leaves", reaction.leaves)):
+        for formula in exchanged:
+            place.check_formula(formula, key)
+        place.check_names(key, exchanged, surroundings)
     surplus: dict[str, float] = {}
     sides = [(-n, species[name].formula) for name, n in reaction.reactants.items()]
     sides += [(n, species[name].formula) for name, n in reaction.products.items()]
     sides += [(n, formula) for formula, n in reaction.leaves.items()]
+    sides += [(-n, formula) for formula, n in reaction.takes.items()]
     for n, formula in sides:
-        _formula_mass(file, key, formula)
         for element, atoms in parse_formula(formula).amounts.items():
             surplus[element] = surplus.get(element, 0.0) + n * float(atoms)
     for element, amount in sorted(surplus.items()):
         if abs(amount) > 1e-9:
-            raise ConfigError(
-                file,
-                key,
+            raise place.error(
                 f"it {'makes' if amount > 0 else 'loses'} {abs(amount):g} {element}",
-                "a reaction that balances; name what leaves under leaves",
-            )
-
-
-def _check_names(
-    file: Path, key: str, names: Iterable[str], species: dict[str, SpeciesConfig]
-) -> None:
-    for name in names:
-        if name not in species:
-            raise ConfigError(
-                file, key, f"{name!r} is no species", f"one of {', '.join(sorted(species))}"
+                "a reaction that balances; name what leaves under leaves, and what is taken from "
+                "the air under takes",
             )

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from matlab_ros.model.lab_config import LabConfig, position_names
 from matlab_ros.virtual.diffraction import ROOM_C, VirtualDiffractometer, xrdml_bytes
 from matlab_ros.virtual.kinetics import FROZEN_BELOW_C, react
-from matlab_ros.virtual.reactions import Chemistry
+from matlab_ros.virtual.network import Chemistry
 from matlab_ros.virtual.scan_programs import programs_of, scan_program
 from matlab_ros.virtual.seeds import generator
 
@@ -74,13 +74,14 @@ class World:
 
         Args:
             lab: stations, containers and stock. Stock that the chemistry does not know is inert.
-            chemistry: what powders do.
+            chemistry: what powders do; only what the stock can make of it is used.
             seed: of everything random.
             structures: folders with the CIFs of all phases that can occur; `scan` needs them.
 
         Raises:
             DataError: the structure of a phase is missing.
         """
+        chemistry = chemistry.of_powders([item.name for item in lab.stock])
         for item in lab.stock:
             if item.name not in chemistry.powders:
                 phase = item.structure or item.name
@@ -299,7 +300,8 @@ class World:
             return self._chemistry.phase_masses(self._settled(container).amounts)
 
     def losses(self, container: str) -> dict[str, float]:
-        """Mass in mg of everything that left a sample on heating, by formula.
+        """Mass in mg of everything that left a sample on heating, by formula; below zero where it
+        was taken up.
 
         Raises:
             KeyError: there is no such container.

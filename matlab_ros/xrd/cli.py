@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matlab_ros.console import console
 from matlab_ros.model.errors import ConfigError, DataError, LabError
 from matlab_ros.xrd.composition import parse_elements
 from matlab_ros.xrd.eligibility import Atmosphere
@@ -177,15 +178,15 @@ def _tell(
         elif documents and not results[0].error:
             print(json.dumps(documents[0], indent=2), flush=True)
         return
-    console = terminal.console()
+    out = console()
     if single:
         for done in results:
             if not done.error:
-                console.print(terminal.one(done.document))
+                out.print(terminal.one(done.document))
     else:
-        console.print(terminal.many(results))
-        console.print(terminal.counts(results, total, folder))
-    console.file.flush()
+        out.print(terminal.many(results))
+        out.print(terminal.counts(results, total, folder))
+    out.file.flush()
 
 
 def _asked(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from matlab_ros.console import console
 from matlab_ros.model.errors import ConfigError, DataError, LabError
 from matlab_ros.share import share_dir
 from matlab_ros.xrd import terminal
@@ -167,9 +168,9 @@ def _list(_arguments: argparse.Namespace) -> int:
         if not state.path.is_dir():
             use = "gone"
         table.add_row(str(state.path), str(state.files), str(state.read), str(state.broken), use)
-    console = terminal.console()
-    console.print(table)
-    console.print(f"The index is {index.file or 'in memory only'}.")
+    out = console()
+    out.print(table)
+    out.print(f"The index is {index.file or 'in memory only'}.")
     return 0
 
 
@@ -191,9 +192,9 @@ def _search(arguments: argparse.Namespace) -> int:
             table.add_row("", entry.path.stem, "", entry.reason, style="dim")
         else:
             table.add_row(summary.formula, entry.path.stem, summary.space_group, summary.citation)
-    console = terminal.console()
-    console.print(table)
-    console.print(f"{len(rows)} structures")
+    out = console()
+    out.print(table)
+    out.print(f"{len(rows)} structures")
     return 0
 
 

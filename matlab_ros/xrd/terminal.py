@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,30 +18,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from matlab_ros.console import console
 from matlab_ros.xrd.plot import cell_lengths
 
 if TYPE_CHECKING:
     from matlab_ros.xrd.analysis_job import Done
 
 _COLOURS = {"confirmed": "green", "provisional": "yellow", "needs_human": "red"}
-_PLAIN_WIDTH = 140
 _MOST_EXCUSES = 3
 
 Advance = Callable[[str, int], None]
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leaves it to the command what to do when nobody reads any more."""
-        raise BrokenPipeError
-
-
-def console(stderr: bool = False) -> Console:
-    """A console that does not cut off what is written to a file."""
-    made = _Console(stderr=stderr, highlight=False)
-    if made.is_terminal:
-        return made
-    return _Console(stderr=stderr, highlight=False, width=_PLAIN_WIDTH)
 
 
 @contextmanager

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matlab_ros.share import share_dir
+from matlab_ros.share import config_file, share_dir
 from matlab_ros.virtual.diffraction import VirtualDiffractometer
-from matlab_ros.virtual.reactions import Species, load_chemistry
+from matlab_ros.virtual.network import Species
+from matlab_ros.virtual.reactions import load_chemistry
 from matlab_ros.virtual.scan_programs import PROGRAMS, scan_over, scan_program
 from matlab_ros.xrd.analyse import analyse
 from matlab_ros.xrd.library import Library
 
 STRUCTURES = share_dir() / "config" / "structures"
-SPECIES = {item.name: item for item in load_chemistry(share_dir() / "config" / "chemistry").species}
+SPECIES = {item.name: item for item in load_chemistry(config_file("chemistry", "mg_ti_o")).species}
 LONG = scan_program("10-100_8-minutes")
 
 

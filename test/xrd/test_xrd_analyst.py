@@ -12,7 +12,7 @@ import pytest
 
 from matlab_ros.model.lab_words import Confirm, SecondOutcome, Verdict
 from matlab_ros.model.scan_program import ScanProgram
-from matlab_ros.share import share_dir
+from matlab_ros.share import config_file, share_dir
 from matlab_ros.virtual.diffraction import VirtualDiffractometer, xrdml_bytes
 from matlab_ros.virtual.reactions import load_chemistry
 from matlab_ros.virtual.scan_programs import scan_program
@@ -30,7 +30,7 @@ ELEMENTS = ("Mg", "O", "Ti")
 @pytest.fixture(scope="module")
 def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scan of half MgTiO3, half rutile."""
-    chemistry = load_chemistry(share_dir() / "config" / "chemistry")
+    chemistry = load_chemistry(config_file("chemistry", "mg_ti_o"))
     species = {item.phase: item for item in chemistry.species}
     contents = [(species["MgTiO3"], 500.0), (species["TiO2-Rutile"], 500.0)]
     optics = VirtualDiffractometer([STRUCTURES], list(species), seed=0)

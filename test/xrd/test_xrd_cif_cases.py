@@ -30,13 +30,18 @@ OTHERS = {
     "Ca(OH)2-Portlandite": 2.26,
     "Co3O4-Spinel": 6.06,
     "KOH": 1.93,
+    "Li2Ti3O7-Ramsdellite": 3.64,
     "Li4Ti5O12-Spinel": 3.48,
     "Mn3O4-Hausmannite": 4.84,
     "Ni(OH)2-Theophrastite": 3.98,
     "Si-Silicon": 2.329,
+    "Sr2TiO4": 5.013,  # cell of 3.8861 and 12.5924 angstrom
+    "Sr3Ti2O7": 5.042,  # cell of 3.90 and 20.38 angstrom (Ruddlesden and Popper 1958)
     "TiO2-Anatase": 3.89,
     "Zn2TiO4-Spinel": 5.32,
+    "ZnCO3-Smithsonite": 4.43,
     "ZnFe2O4-Franklinite": 5.32,
+    "ZnTiO3-Ilmenite": 5.168,  # 6 formula units in 310.91 cubic angstrom, a single crystal's
 }
 
 WRONG = {
