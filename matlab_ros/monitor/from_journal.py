@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable
@@ -19,12 +20,13 @@ from matlab_ros.lab.goals import (
     DispenseOutcome,
     HeatGoal,
     HeatOutcome,
+    MeasureOutcome,
     Outcome,
     RawFile,
 )
 from matlab_ros.lab.journal import JournalEntry
 from matlab_ros.lab.metrics import CampaignMetrics
-from matlab_ros.model.campaign_config import CategoricalParameter, ContinuousParameter, Parameter
+from matlab_ros.model.campaign_config import CategoricalParameter, IntegerParameter, Parameter
 from matlab_ros.model.errors import LabError
 from matlab_ros.model.faults import FaultCode
 from matlab_ros.model.lab_config import LabConfig
@@ -65,6 +67,7 @@ class _Experiment:
     ended_s: float | None = None
     message: str = ""
     rounds: list[RoundRecord] = field(default_factory=lambda: [RoundRecord()])
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,8 +80,13 @@ class _Attempt:
     error: str = ""
 
 
-class _Reader:
-    """Takes the entries of one campaign in their order."""
+class CampaignReader:
+    """Takes the entries of one campaign in their order.
+
+    Args:
+        started: the entry it began with.
+        plan: the campaign.
+    """
 
     def __init__(self, started: JournalEntry, plan: CampaignPlan) -> None:
         self._plan = plan
@@ -196,12 +204,55 @@ class _Reader:
                 measured_max_c=outcome.max_measured_c,
                 measured_dwell_min=outcome.dwell_min,
             )
+        elif isinstance(outcome, MeasureOutcome):
+            if outcome.pattern is not None:
+                run.files["pattern"] = outcome.pattern.sha256
         elif isinstance(outcome, AnalyseOutcome):
             run.analysis = outcome
+            if outcome.fit is not None:
+                run.files["fit"] = outcome.fit.sha256
             run.rounds[-1] = replace(run.rounds[-1], target_fraction=outcome.target_fraction)
+
+    def experiment(self, name: str) -> ExperimentRecord | None:
+        """What is known of one experiment so far; None of one that the campaign does not have."""
+        run = self._experiments.get(name)
+        return None if run is None else _experiment(name, run)
+
+    def parameters(self) -> tuple[ParameterRecord, ...]:
+        """The dimensions of the search space."""
+        return tuple(_parameter(item) for item in self._plan.config.parameters)
+
+    def chart(self, most: int) -> CampaignRecord:
+        """The last attempts alone, at most so many, with nothing of the experiments."""
+        return dataclasses.replace(self._frame(), attempts=self._bars(most))
 
     def record(self) -> CampaignRecord:
         """Everything taken so far."""
+        return dataclasses.replace(
+            self._frame(),
+            experiments=tuple(
+                _experiment(name, run) for name, run in sorted(self._experiments.items())
+            ),
+            attempts=self._bars(len(self._attempts)),
+        )
+
+    def _bars(self, most: int) -> tuple[AttemptRecord, ...]:
+        skipped = max(len(self._attempts) - most, 0)
+        return tuple(
+            AttemptRecord(
+                name,
+                item.intended.device,
+                item.intended.goal.TAG,
+                tuple(dict.fromkeys(work.experiment_id for work in item.intended.works)),
+                item.began_s,
+                item.ended_s,
+                item.error,
+            )
+            for name, item in itertools.islice(self._attempts.items(), skipped, None)
+        )
+
+    def _frame(self) -> CampaignRecord:
+        """What holds for the campaign as a whole."""
         plan, config = self._plan, self._plan.config
         return CampaignRecord(
             name=plan.name,
@@ -211,22 +262,8 @@ class _Reader:
             simulated=plan.simulated,
             seed=config.seed,
             budget=config.budget.experiments,
-            parameters=tuple(_parameter(item) for item in config.parameters),
-            experiments=tuple(
-                _experiment(name, run) for name, run in sorted(self._experiments.items())
-            ),
-            attempts=tuple(
-                AttemptRecord(
-                    name,
-                    item.intended.device,
-                    item.intended.goal.TAG,
-                    tuple(dict.fromkeys(work.experiment_id for work in item.intended.works)),
-                    item.began_s,
-                    item.ended_s,
-                    item.error,
-                )
-                for name, item in self._attempts.items()
-            ),
+            parameters=self.parameters(),
+            experiments=(),
             faults=tuple(self._faults.values()),
             duration_s=self._seconds(self._last_ns),
             wall_s=_wall_seconds(self._wall_start, self._wall_last),
@@ -265,14 +302,14 @@ def record_of(
     Raises:
         LabError: the journal holds no such campaign.
     """
-    reader: _Reader | None = None
+    reader: CampaignReader | None = None
     counted = CampaignMetrics(campaign)
     for entry in entries:
         event = entry.event
         counted.take(entry)
         if isinstance(event, ev.CampaignStarted):
             if campaign is None or event.plan.name == campaign:
-                reader = _Reader(entry, event.plan)
+                reader = CampaignReader(entry, event.plan)
         elif reader is not None and (campaign is None or entry.campaign == campaign):
             reader.take(entry)
     if reader is None:
@@ -301,6 +338,7 @@ def _experiment(name: str, run: _Experiment) -> ExperimentRecord:
         ended_s=run.ended_s,
         message=run.message,
         rounds=tuple(run.rounds),
+        files=dict(run.files),
     )
 
 
@@ -359,7 +397,7 @@ def _pattern(file: RawFile | None) -> PatternRecord | None:
 def _parameter(parameter: Parameter) -> ParameterRecord:
     if isinstance(parameter, CategoricalParameter):
         return ParameterRecord(parameter.name, choices=parameter.choices)
-    log = isinstance(parameter, ContinuousParameter) and parameter.scale == "log"
+    log = not isinstance(parameter, IntegerParameter) and parameter.scale == "log"
     return ParameterRecord(
         parameter.name, low=float(parameter.low), high=float(parameter.high), log=log
     )

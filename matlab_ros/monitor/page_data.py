@@ -35,14 +35,14 @@ def page_data(data: CampaignRecord) -> dict[str, Json]:
     """Everything that is drawn."""
     patterns = sum(item.pattern is not None for item in data.experiments)
     points = min(MAX_POINTS_PER_PATTERN, MAX_POINTS_OF_ALL // max(patterns, 1))
-    details = {item.experiment_id: _details(item, points) for item in data.experiments}
+    drawn = {item.experiment_id: details(item, points) for item in data.experiments}
     return {
         "target": data.target_phase,
         "convergence": _convergence(data),
         "parameters": [_parameter(data, item) for item in data.parameters],
-        "gantt": _gantt(data),
+        "gantt": chart(data),
         "metrics": None if data.metrics is None else _metrics(data.metrics),
-        "details": {key: value for key, value in details.items() if value},
+        "details": {key: value for key, value in drawn.items() if value},
     }
 
 
@@ -101,7 +101,7 @@ def _metrics(found: LabMetrics) -> Json:
     }
 
 
-def _gantt(data: CampaignRecord) -> Json:
+def chart(data: CampaignRecord) -> Json:
     """Bars by action; what overlaps on one station stands in lanes of their own."""
     known = list(data.stations) + sorted({item.station for item in data.attempts})
     stations = list(dict.fromkeys(known))
@@ -149,13 +149,14 @@ def _lanes(attempts: Iterable[AttemptRecord], now_s: float) -> list[tuple[Attemp
     return [(item, lane, len(ends)) for item, lane in placed]
 
 
-def _details(item: ExperimentRecord, points: int) -> dict[str, Json]:
-    details: dict[str, Json] = {}
+def details(item: ExperimentRecord, points: int) -> dict[str, Json]:
+    """An experiment's pattern, of at most so many points, and its firing, where it has them."""
+    found: dict[str, Json] = {}
     if item.pattern is not None and item.pattern.counts:
-        details["pattern"] = _pattern(item.pattern, points)
+        found["pattern"] = _pattern(item.pattern, points)
     if item.heating is not None and item.heating.elapsed_s:
-        details["trace"] = _trace(item.heating)
-    return details
+        found["trace"] = _trace(item.heating)
+    return found
 
 
 def _pattern(pattern: PatternRecord, points: int) -> Json:

@@ -181,6 +181,7 @@ class ExperimentRecord:
         ended_s: when its last attempt ended.
         message: why it failed, one sentence; empty where it did not.
         rounds: of the recipe's loops, in the order of their beginnings; one where there is no loop.
+        files: SHA-256 of the raw files, by "pattern" (the last measured) and "fit" (of it).
     """
 
     experiment_id: str
@@ -198,6 +199,7 @@ class ExperimentRecord:
     ended_s: float | None = None
     message: str = ""
     rounds: tuple[RoundRecord, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+from matlab_ros.model.errors import LabError
 from matlab_ros.model.lab_words import ExperimentState, Resolution, Verdict
 from matlab_ros.monitor.record import (
     AnalysisRecord,
@@ -199,3 +203,61 @@ def make_campaign(count: int, points: int = 4500) -> CampaignRecord:
 def campaign_of() -> Callable[..., CampaignRecord]:
     """Makes a campaign of so many experiments."""
     return make_campaign
+
+
+PATIENCE_S = 30.0
+
+
+class Served:
+    """The page's server in a thread of its own."""
+
+    def __init__(self, access: Any, follow: Callable[[Any], str]) -> None:
+        # Not everybody who tests a report has the page's libraries.
+        from matlab_ros.monitor.live import LiveValues
+        from matlab_ros.monitor.web import MonitorServer
+
+        self.values = LiveValues()
+        server = MonitorServer(self.values, _no_journal, dict, follow, access, port=0)
+        self._loop = asyncio.new_event_loop()
+        self._task = self._loop.create_task(server.run(self._on_ready))
+        self._ready = threading.Event()
+        self.address = ""
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self._ready.wait(PATIENCE_S)
+
+    def _on_ready(self, address: str) -> None:
+        self.address = address
+        self._ready.set()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            self._loop.close()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+
+def _no_journal() -> Any:
+    raise LabError("The journal is elsewhere.")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Served]]:
+    """Starts servers, by default one at which everybody may do everything."""
+    started: list[Served] = []
+
+    def start(access: Any = None, follow: Callable[[Any], str] = lambda _: "Done.") -> Served:
+        from matlab_ros.monitor.access import Access, Person, Role
+
+        everybody = Access(everybody=Person("me", Role.OPERATOR))
+        started.append(Served(access or everybody, follow))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.close()

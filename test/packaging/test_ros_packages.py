@@ -140,9 +140,11 @@ def test_every_program_of_a_launch_file_is_a_console_script(
             assert node.get("exec") in scripts, path
 
 
-def test_launch_files_start_without_arguments(root: Path) -> None:
+def test_launch_files_ask_only_for_what_nobody_can_guess(root: Path) -> None:
+    # Where the real instruments and the disk for their data are; a virtual lab asks for nothing.
+    asked = {"lab.launch.xml": dict.fromkeys(("lab_file", "run_dir", "share_dir"), "/srv/lab")}
     for path in sorted((root / "launch").iterdir()):
-        assert interpret(path, environ={}).processes(), path
+        assert interpret(path, asked.get(path.name, {}), environ={}).processes(), path
 
 
 def test_colcon_looks_into_both_packages(root: Path) -> None:

@@ -66,6 +66,38 @@ CAMPAIGN: dict[str, Any] = {
 }
 
 
+ASKING: dict[str, Any] = {
+    # Half of it names a program that the diffractometer does not have, and somebody is asked.
+    "name": "programs",
+    "seed": 11,
+    "lab": "virtual_lab",
+    "recipe": "solid_state",
+    "target": {"formula": "MgTiO3", "phase": "MgTiO3"},
+    "sample_mass_mg": 1000,
+    "precursor_sets": [{"name": "a", "substances": ["Mg(OH)2", "TiO2-rutile"]}],
+    "parameters": [
+        {"name": "temperature_c", "kind": "continuous", "low": 1000, "high": 1075, "step": 25},
+        {
+            "name": "program",
+            "kind": "categorical",
+            "choices": ["10-100_8-minutes", "10-100_no-such-program"],
+        },
+    ],
+    "budget": {"experiments": 4, "max_in_flight": 4},
+    "planner": {"method": "sobol", "initial_experiments": 4, "batch_size": 4},
+}
+
+_WITH_OWN_SHARE = """
+import sys
+from pathlib import Path
+from matlab_ros import cli, share
+folder = Path(sys.argv[1])
+from matlab_ros.nodes import virtual_campaign
+share.share_dir = virtual_campaign.share_dir = lambda: folder
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder starts processes."""
     here = Path(__file__).parent
@@ -392,3 +424,44 @@ def finished(start: Callable[..., CampaignProcess]) -> Finished:
     finally:
         onlooker.close()
     return Finished(campaign.end(), campaign, nodes)
+
+
+def _own_share(folder: Path) -> Path:
+    """The lab's files with a recipe whose measuring program is a parameter, and is asked about."""
+    (folder / "config" / "recipes").mkdir(parents=True)
+    for name in ("launch", "urdf"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    for item in (REPOSITORY / "config").iterdir():
+        if item.name not in ("recipes", "labs"):
+            (folder / "config" / item.name).symlink_to(item)
+    # A lab that lists no programs: that one is missing is found out at the diffractometer.
+    lab = yaml.safe_load((REPOSITORY / "config/labs/virtual_lab.yaml").read_text())
+    for device in lab["devices"]:
+        device.pop("programs", None)
+    (folder / "config/labs").mkdir()
+    (folder / "config/labs/virtual_lab.yaml").write_text(yaml.safe_dump(lab))
+    recipe = yaml.safe_load((REPOSITORY / "config/recipes/solid_state.yaml").read_text())
+    recipe["parameters"].append("program")
+    for step in recipe["steps"]:
+        if step["id"] == "measure":
+            step["with"]["program"] = "$program"
+            step["on_failure"] = {
+                "retry": 0,
+                "then": ["ask", "abort_experiment"],
+                "ask_deadline_min": 1_000_000,
+            }
+    (folder / "config/recipes/solid_state.yaml").write_text(yaml.safe_dump(recipe))
+    return folder
+
+
+@pytest.fixture
+def asking_campaign(start: Callable[..., CampaignProcess], tmp_path: Path) -> CampaignProcess:
+    """A campaign under way in which somebody is asked about at least one of four experiments."""
+    share = _own_share(tmp_path / "share")
+    # At full speed the question's deadline would be the next moment to jump to.
+    return start(
+        *("--speed", "20000", "--set", "never_ask:=false"),
+        *("--set", f"recipes_dir:={share}/config/recipes"),
+        program=[sys.executable, "-c", _WITH_OWN_SHARE, str(share)],
+        campaign=ASKING,
+    )

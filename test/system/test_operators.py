@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import yaml
 
 from matlab_ros import cli
 from matlab_ros.lab.events import (
@@ -28,35 +27,6 @@ from matlab_ros.nodes.launching import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND_S = 120.0
-CAMPAIGN: dict[str, Any] = {
-    "name": "programs",
-    "seed": 11,
-    "lab": "virtual_lab",
-    "recipe": "solid_state",
-    "target": {"formula": "MgTiO3", "phase": "MgTiO3"},
-    "sample_mass_mg": 1000,
-    "precursor_sets": [{"name": "a", "substances": ["Mg(OH)2", "TiO2-rutile"]}],
-    "parameters": [
-        {"name": "temperature_c", "kind": "continuous", "low": 1000, "high": 1075, "step": 25},
-        {
-            "name": "program",
-            "kind": "categorical",
-            "choices": ["10-100_8-minutes", "10-100_no-such-program"],
-        },
-    ],
-    "budget": {"experiments": 4, "max_in_flight": 4},
-    "planner": {"method": "sobol", "initial_experiments": 4, "batch_size": 4},
-}
-
-_WITH_OWN_SHARE = """
-import sys
-from pathlib import Path
-from matlab_ros import cli, share
-folder = Path(sys.argv[1])
-from matlab_ros.nodes import virtual_campaign
-share.share_dir = virtual_campaign.share_dir = lambda: folder
-sys.exit(cli.main(sys.argv[2:]))
-"""
 
 
 def operate(campaign: Any, *words: str) -> tuple[int, str]:
@@ -91,47 +61,10 @@ def shift(
     return say
 
 
-def own_share(folder: Path) -> Path:
-    """The lab's files with a recipe whose measuring program is a parameter, and is asked about."""
-    (folder / "config" / "recipes").mkdir(parents=True)
-    for name in ("launch", "urdf"):
-        (folder / name).symlink_to(REPOSITORY / name)
-    for item in (REPOSITORY / "config").iterdir():
-        if item.name not in ("recipes", "labs"):
-            (folder / "config" / item.name).symlink_to(item)
-    # A lab that lists no programs: that one is missing is found out at the diffractometer.
-    lab = yaml.safe_load((REPOSITORY / "config/labs/virtual_lab.yaml").read_text())
-    for device in lab["devices"]:
-        device.pop("programs", None)
-    (folder / "config/labs").mkdir()
-    (folder / "config/labs/virtual_lab.yaml").write_text(yaml.safe_dump(lab))
-    recipe = yaml.safe_load((REPOSITORY / "config/recipes/solid_state.yaml").read_text())
-    recipe["parameters"].append("program")
-    for step in recipe["steps"]:
-        if step["id"] == "measure":
-            step["with"]["program"] = "$program"
-            step["on_failure"] = {
-                "retry": 0,
-                "then": ["ask", "abort_experiment"],
-                "ask_deadline_min": 1_000_000,
-            }
-    (folder / "config/recipes/solid_state.yaml").write_text(yaml.safe_dump(recipe))
-    return folder
-
-
 def test_a_question_stays_open_while_others_go_on_and_is_answered(
-    start: Callable[..., Any],
-    look_at: Callable[[Any], Any],
-    tmp_path: Path,
+    asking_campaign: Any, look_at: Callable[[Any], Any]
 ) -> None:
-    share = own_share(tmp_path / "share")
-    # At full speed the question's deadline would be the next moment to jump to.
-    campaign = start(
-        *("--speed", "20000", "--set", "never_ask:=false"),
-        *("--set", f"recipes_dir:={share}/config/recipes"),
-        program=[sys.executable, "-c", _WITH_OWN_SHARE, str(share)],
-        campaign=CAMPAIGN,
-    )
+    campaign = asking_campaign
     onlooker = look_at(campaign)
     onlooker.wait_for(
         lambda: (

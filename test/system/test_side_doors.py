@@ -72,20 +72,21 @@ def test_only_the_arm_talks_to_the_virtual_robot(finished: Any) -> None:
         assert name == "arm" or not node.asks & doors, name
 
 
-def test_the_planner_is_told_settings_and_objectives_and_hears_nothing_else(finished: Any) -> None:
+def test_the_planner_is_told_what_was_measured_and_hears_nothing_else(finished: Any) -> None:
     node = finished.nodes["planner"]
     calls = {"/suggest_experiments", "/report_observation"}
     assert _own_services(node.serves, "planner") == calls
     assert node.hears - {"/parameter_events"} == {"/clock"}
     assert node.asks == frozenset()
     assert [n for n, other in finished.nodes.items() if other.asks & calls] == ["lab_manager"]
-    # Nothing in these calls has room for phases, patterns or compositions.
+    # Nothing in these calls has room for patterns, files or what is truly in a crucible; phases are
+    # those that the analysis found.
     told = {
         *ReportObservation.Request.get_fields_and_field_types(),
         *SuggestExperiments.Request.get_fields_and_field_types(),
         *Observation.get_fields_and_field_types(),
     }
-    assert not {word for word in told if "phase" in word or "fraction" in word or "file" in word}
+    assert not {word for word in told if "truth" in word or "pattern" in word or "file" in word}
     assert "target_phase" in CampaignDefinition.get_fields_and_field_types()
 
 
@@ -109,6 +110,7 @@ def test_the_objective_comes_from_the_measured_file(finished: Any) -> None:
         fractions = {phase.structure.name: phase.weight_fraction for phase in again.phases}
         assert {item.phase for item in event.outcome.phases} == fractions.keys()
         observation = observations[event.effects[0].work.experiment_id]
+        assert observation.phases == event.outcome.phases
         assert math.isclose(
             observation.objective, fractions.get(goal.target_phase, 0.0), abs_tol=1e-6
         )
