@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 QUIETLY := --quiet --disable-pip-version-check
 
-.PHONY: setup demo test check slow postgresql lock clean
+.PHONY: setup demo test check slow postgresql browser docs lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -33,7 +33,8 @@ slow: setup
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy matlab_ros/model matlab_ros/lab matlab_ros/planning matlab_ros/xrd
+	$(BIN)/mypy matlab_ros/model matlab_ros/lab matlab_ros/planning matlab_ros/xrd matlab_ros/chemistry \
+		matlab_ros/monitor
 
 # Tests on PostgreSQL start a server of their own from these programs; without them they are skipped.
 postgresql:
@@ -42,6 +43,11 @@ postgresql:
 
 # torch brings its own CUDA packages where its build wants them: they are not pinned here, so that a
 # CPU build stays one.
+# Tests of the page drive a real browser; without one they are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; }
+
 lock: setup
 	$(BIN)/python -m pip install $(QUIETLY) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \

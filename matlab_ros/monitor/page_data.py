@@ -13,6 +13,7 @@ from matlab_ros.lab.metrics_values import LabMetrics
 from matlab_ros.monitor import wording
 from matlab_ros.monitor.record import (
     AttemptRecord,
+    BeliefRecord,
     CampaignRecord,
     ExperimentRecord,
     HeatingRecord,
@@ -80,7 +81,21 @@ def _parameter(data: CampaignRecord, parameter: ParameterRecord) -> Json:
         "y": [_rounded(100 * (item.objective or 0.0)) for item in shown],
         "best": [best is not None and item.experiment_id == best.experiment_id for item in shown],
         "text": [_hover(item) for item in shown],
+        "curve": _curve(data.beliefs, parameter.name),
     }
+
+
+def _curve(beliefs: BeliefRecord | None, name: str) -> Json:
+    """What the model expects along a parameter, in per cent."""
+    for curve in () if beliefs is None else beliefs.curves:
+        if curve.name == name:
+            return {
+                "x": [item if isinstance(item, str) else _rounded(item) for item in curve.at],
+                "mean": [_rounded(100 * value) for value in curve.mean],
+                "low": [_rounded(100 * value) for value in curve.low],
+                "high": [_rounded(100 * value) for value in curve.high],
+            }
+    return None
 
 
 def _metrics(found: LabMetrics) -> Json:

@@ -239,6 +239,49 @@ class FaultRecord:
 
 
 @dataclass(frozen=True)
+class CurveRecord:
+    """What the planner's model expects along one parameter, the others as in the best recipe.
+
+    Attributes:
+        name: of the parameter.
+        at: where it was looked at: numbers rising, or choices.
+        mean: of the objective there.
+        low: lower ends of the intervals.
+        high: upper ends.
+    """
+
+    name: str
+    at: tuple[Value, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BeliefRecord:
+    """What the planner made of a campaign.
+
+    Attributes:
+        model: in words.
+        observations: it rests on.
+        level: of all intervals, such as 0.95.
+        importance: share of the objective's variation that a parameter accounts for, with its
+            interactions; the most important first.
+        curves: along each parameter.
+        forecasts: results that had been forecast.
+        inside: of them, inside the interval.
+    """
+
+    model: str
+    observations: int
+    level: float
+    importance: tuple[tuple[str, float], ...]
+    curves: tuple[CurveRecord, ...]
+    forecasts: int
+    inside: int
+
+
+@dataclass(frozen=True)
 class CampaignRecord:
     """A campaign, finished or not.
 
@@ -262,6 +305,7 @@ class CampaignRecord:
         versions: of the software, by name.
         facts: anything else worth writing down (data hash, planner, lab), by name.
         metrics: the figures it is judged by; None where they were not counted.
+        beliefs: what the planner made of it; None where there was too little for a model.
     """
 
     name: str
@@ -283,6 +327,7 @@ class CampaignRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     metrics: LabMetrics | None = None
+    beliefs: BeliefRecord | None = None
 
     def measured(self) -> tuple[ExperimentRecord, ...]:
         """The experiments that have an objective."""

@@ -17,6 +17,7 @@ from matlab_ros.monitor import wording
 from matlab_ros.monitor.page_data import page_data
 from matlab_ros.monitor.record import (
     AnalysisRecord,
+    BeliefRecord,
     CampaignRecord,
     DoseRecord,
     ExperimentRecord,
@@ -100,7 +101,7 @@ def render_report(data: CampaignRecord) -> str:
         _plot_section(
             "parameters",
             "Parameters",
-            "Yield against each parameter as carried out; the star is the best.",
+            _parameters_text(data.beliefs),
             bool(data.measured()),
         ),
         _experiments_section(data),
@@ -125,6 +126,26 @@ def render_report(data: CampaignRecord) -> str:
         f'<script type="application/json" id="campaign-data">{embedded}</script>\n'
         f"<script>{get_plotlyjs()}</script>\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
+
+
+def _parameters_text(beliefs: BeliefRecord | None) -> str:
+    text = "Yield against each parameter as carried out; the star is the best."
+    if beliefs is None:
+        return text
+    shares = ", ".join(
+        f"{wording.label(name)} {100 * share:.0f} %" for name, share in beliefs.importance
+    )
+    text += (
+        f" Lines and bands: what the model expects along it, {100 * beliefs.level:.0f} %, with the "
+        f"other parameters as in the best recipe ({beliefs.model}). Share of the "
+        f"differences that each makes, together with the others: {shares}."
+    )
+    if beliefs.forecasts:
+        text += (
+            f" Of {beliefs.forecasts} results that had been forecast, {beliefs.inside} came inside "
+            "their interval."
+        )
+    return text
 
 
 def _header(data: CampaignRecord) -> str:

@@ -9,12 +9,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from geometry_msgs.msg import Point, PoseStamped
+from nav_msgs.msg import Path
+
 from matlab_ros.model.faults import DeviceError, Fault, FaultCode
 from matlab_ros.nodes.arm_console import ArmConsole
-from matlab_ros.nodes.device_node import Attempt, AttemptCanceled, DeviceNode, run_node
+from matlab_ros.nodes.device_node import LATCHED, Attempt, AttemptCanceled, DeviceNode, run_node
 from matlab_ros.nodes.reaching_in import FurnaceEntry
 from matlab_ros.nodes.robot_clients import RobotClients
-from matlab_ros.robot.mobile_arm import MOBILE_ARM
+from matlab_ros.robot.mobile_arm import MOBILE_ARM, FloatArray
 from matlab_ros.robot.plan import (
     GRIPPER_POSITION,
     Drive,
@@ -29,6 +32,7 @@ from matlab_ros.robot.plan import (
     Whereabouts,
 )
 from matlab_ros.robot.scene import UnknownPosition
+from matlab_ros.robot.tool_path import tool_path
 from matlab_ros.robot.transfer import is_tucked, plan_retreat, plan_transfer
 from matlab_ros_interfaces.action import TransferSample
 from matlab_ros_interfaces.msg import SampleOutcome
@@ -53,6 +57,7 @@ class ArmNode(DeviceNode):
         self._console = ArmConsole(self)
         self._entry = FurnaceEntry(self, self.parameter("furnace_patience_s", 1800.0))
         self._moving = threading.Lock()
+        self._paths = self.create_publisher(Path, "~/planned_path", LATCHED)
         self.offer(
             TransferSample,
             "transfer_sample",
@@ -82,6 +87,17 @@ class ArmNode(DeviceNode):
                     "emergency stop of the hardware",
                 )
             )
+
+    def show(self, points_m: FloatArray) -> None:
+        """Publish the way that the tool will take, shape (n, 3), in the map."""
+        path = Path()
+        path.header.frame_id = self._robot.map_frame
+        path.header.stamp = self.time.now_msg()
+        for x, y, z in points_m:
+            pose = PoseStamped(header=path.header)
+            pose.pose.position = Point(x=float(x), y=float(y), z=float(z))
+            path.poses.append(pose)
+        self._paths.publish(path)
 
     def _transfer(self, attempt: Attempt, goal: Any, result: Any) -> None:
         if not self._moving.acquire(blocking=False):
@@ -142,6 +158,11 @@ class _Transfer:
             )
         )
         start = self._robot.state()
+        plan = self._plan_from(start)
+        self._node.show(tool_path(plan, start))
+        return plan
+
+    def _plan_from(self, start: RobotState) -> TransferPlan:
         source = self._goal.source
         if self._attempt.resumed:
             where = whereabouts(self._attempt.note, start)

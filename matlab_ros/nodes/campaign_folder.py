@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from matlab_ros.nodes.campaign_metrics import lab_of
 
 if TYPE_CHECKING:
     from matlab_ros.monitor.archive import Archived
+    from matlab_ros.monitor.record import CampaignRecord
 
 JOURNAL = "journal.sqlite"
 JOURNAL_ELSEWHERE = "journal.url"
@@ -191,14 +192,26 @@ class CampaignFolder:
             LabError: the journal cannot be read, or holds no campaign.
         """
         # Plotting takes a second to load, which starting a campaign need not wait for.
-        from matlab_ros.monitor.from_journal import record_of
         from matlab_ros.monitor.report import write_report
+
+        return write_report(self.record(), self.path)
+
+    def record(self) -> CampaignRecord:
+        """Everything of the campaign, with what the planner makes of it.
+
+        Raises:
+            LabError: the journal cannot be read, or holds no campaign.
+        """
+        from matlab_ros.monitor.from_journal import record_of
+        from matlab_ros.nodes.explained_campaign import belief_record, history_of
 
         journal = self.journal()
         try:
-            return write_report(record_of(journal.read(), find_lab=self.lab), self.path)
+            found = record_of(journal.read(), find_lab=self.lab)
+            beliefs = belief_record(history_of(journal.read(), found.name))
         finally:
             journal.close()
+        return replace(found, beliefs=beliefs)
 
     def write_archive(self, target: Path) -> Archived:
         """Write everything of the campaign into a new folder, for an archive.
@@ -208,15 +221,14 @@ class CampaignFolder:
             LabError: the journal cannot be read, or nothing can be written.
         """
         from matlab_ros.monitor.archive import write_archive
-        from matlab_ros.monitor.from_journal import record_of
 
         report = self.write_report()
         journal = self.journal()
         try:
-            record = record_of(journal.read(), find_lab=self.lab)
-            return write_archive(record, journal.raw_files(), target, report, self.definition)
+            raw = journal.raw_files()
         finally:
             journal.close()
+        return write_archive(self.record(), raw, target, report, self.definition)
 
 
 def _write(file: Path, values: Mapping[str, Any]) -> None:

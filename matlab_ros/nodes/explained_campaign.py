@@ -10,6 +10,7 @@ from matlab_ros.lab import events as ev
 from matlab_ros.lab.experiment_values import Observation, Setting, Suggestion
 from matlab_ros.lab.journal import JournalEntry
 from matlab_ros.model.errors import LabError
+from matlab_ros.monitor.record import BeliefRecord, CurveRecord
 from matlab_ros.nodes.campaign_sources import plan_in_lab
 from matlab_ros.nodes.table_lab import mapping_of, planned_observation
 from matlab_ros.planning import explain
@@ -295,6 +296,39 @@ def history_of(entries: Iterable[JournalEntry], campaign: str | None = None) -> 
         history.take(entry)
     history.plan  # noqa: B018  (raises where there is none)
     return history
+
+
+def belief_record(history: CampaignHistory) -> BeliefRecord | None:
+    """What the planner makes of a campaign, for its report; None where there is no model of it."""
+    objectives = history.plan.selection.objectives
+    if objectives is not None and len(objectives.items) > 1:
+        # A model of one number says little of several objectives.
+        return None
+    found = history.model()
+    if not found.description:
+        return None
+    return BeliefRecord(
+        found.description,
+        found.observations,
+        found.calibration.level,
+        tuple((item.name, item.total) for item in found.importance),
+        tuple(_curve(item) for item in found.slices),
+        found.calibration.count,
+        found.calibration.inside,
+    )
+
+
+def _curve(item: explain.Slice) -> CurveRecord:
+    """Of the values that the search space contains."""
+    allowed = [index for index, is_allowed in enumerate(item.allowed) if is_allowed]
+    intervals = [item.intervals[index] for index in allowed]
+    return CurveRecord(
+        item.name,
+        tuple(item.values[index] for index in allowed),
+        tuple(one.mean for one in intervals),
+        tuple(one.low for one in intervals),
+        tuple(one.high for one in intervals),
+    )
 
 
 def _expected(suggestion: Suggestion) -> explain.Interval | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -96,7 +95,8 @@ def _around(text: str | None, other: str | None) -> str:
     """The part of a line in which it begins to differ."""
     if text is None:
         return "nothing any more"
-    same = len(os.path.commonprefix([text, other or ""]))
+    pairs = enumerate(zip(text, other or "", strict=False))
+    same = next((index for index, (one, another) in pairs if one != another), 0)
     start = max(same - _SHOWN // 3, 0)
     part = text[start : start + _SHOWN]
     return f"{'…' if start else ''}{part}{'…' if start + _SHOWN < len(text) else ''}"

@@ -67,7 +67,8 @@ class RobotClients:
         self._open = node.parameter("gripper_open_position", 0.050)
         self._closed = node.parameter("gripper_closed_position", 0.0)
         self._effort = node.parameter("gripper_effort", 20.0)
-        self._map = node.parameter("map_frame", "map")
+        self.map_frame = str(node.parameter("map_frame", "map"))
+        """Of the map: base poses and paths are in it."""
         self._group = ReentrantCallbackGroup()
         self._names: list[str] = []
 
@@ -193,7 +194,7 @@ class RobotClients:
             DeviceError: it did not get there.
         """
         pose = PoseStamped()
-        pose.header.frame_id = self._map
+        pose.header.frame_id = self.map_frame
         pose.header.stamp = self._node.time.now_msg()
         pose.pose.position = Point(x=motion.pose.x_m, y=motion.pose.y_m, z=0.0)
         w, x, y, z = motion.pose.quaternion()

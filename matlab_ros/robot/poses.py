@@ -31,6 +31,17 @@ class BasePose:
         w, x, y, z = (float(part) for part in euler2quat(0.0, 0.0, self.yaw_rad))
         return w, x, y, z
 
+    def backed(self, way_m: float) -> BasePose:
+        """The same heading, some way straight back."""
+        return BasePose(
+            self.x_m - way_m * math.cos(self.yaw_rad),
+            self.y_m - way_m * math.sin(self.yaw_rad),
+            self.yaw_rad,
+        )
+
+    def __str__(self) -> str:
+        return f"({self.x_m:.2f}, {self.y_m:.2f}, {self.yaw_rad:.2f})"
+
     def distance_m(self, other: BasePose) -> float:
         """Between the two places, whatever their headings."""
         return math.hypot(other.x_m - self.x_m, other.y_m - self.y_m)

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from matlab_ros.robot import kinematics
+from matlab_ros.robot.clearance import Contact, contact_on_path, full_hand, open_hand
 from matlab_ros.robot.mobile_arm import (
     CRUCIBLE,
     MOBILE_ARM,
@@ -22,12 +23,13 @@ from matlab_ros.robot.mobile_arm import (
     MobileArm,
     MotionLimits,
 )
-from matlab_ros.robot.poses import Point, placed, pointing_down, tilt_rad
+from matlab_ros.robot.poses import BasePose, Point, placed, pointing_down, tilt_rad
+from matlab_ros.robot.scene import Scene
 from matlab_ros.robot.trajectory import line
 
-HOVER_M = 0.12
-"""Height above its place at which a container is carried sideways; others stand below."""
-_CLEARANCE_M = 0.03
+_HOVERS_M = (0.12, 0.20, 0.28)
+"""Heights above its place at which a container is carried sideways; others stand below."""
+HOVER_M = _HOVERS_M[0]
 _DESCENT_STEPS = 13
 _TOOL_YAWS_RAD = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
@@ -83,71 +85,77 @@ def along_branch(
     return followed
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def reach(
     grasp_m: Point,
+    base: BasePose,
+    position: str,
+    scene: Scene,
     limits: MotionLimits = MOTION_LIMITS,
     container: ContainerShape = CRUCIBLE,
     arm: MobileArm = MOBILE_ARM,
-) -> Reach | None:
+) -> Reach | Contact | None:
     """The shortest clear way from tucked to a grasp from above, with an upright tool all along.
 
     Container and gripper are round enough that the tool may be turned by quarters; every such turn
-    and every branch of the arm is tried, and the one that moves the joints least is taken.
+    and every branch of the arm is tried from lower and higher above, those that move the joints
+    least before the others, and the first that hits nothing is taken. It is clear both with an
+    empty, open gripper while a container stands at the position, and with that container held.
 
     Args:
         grasp_m: where the finger tips meet, in the base's frame.
+        base: where the base stands in the map.
+        position: that is reached.
+        scene: what else there is.
+        limits: of the joints, and of the tilt.
+        container: that is taken or put down.
+        arm: the robot's dimensions.
 
     Returns:
-        None where there is none.
+        What the best way would hit where every way hits something; None where there is none.
     """
-    heights = np.linspace(grasp_m[2] + HOVER_M, grasp_m[2], _DESCENT_STEPS)
+    blocked: Contact | None = None
+    for hover_m in _HOVERS_M:
+        for way in _ways(grasp_m, hover_m, limits, arm):
+            contact = _contact(way, base, position, scene, container, arm)
+            if contact is None:
+                return way
+            blocked = blocked or contact
+    return blocked
+
+
+def _ways(
+    grasp_m: Point, hover_m: float, limits: MotionLimits, arm: MobileArm
+) -> tuple[Reach, ...]:
+    """Every upright way that no joint limit and no singularity forbids, the shortest first."""
+    heights = np.linspace(grasp_m[2] + hover_m, grasp_m[2], _DESCENT_STEPS)
     points = np.column_stack((np.full((_DESCENT_STEPS, 2), grasp_m[:2]), heights))
     tucked = np.array(arm.tucked_rad)
-    best: Reach | None = None
-    best_cost = np.inf
+    found: list[tuple[float, Reach]] = []
     for yaw in _TOOL_YAWS_RAD:
         tool = pointing_down(points, yaw)
         for branch in range(len(kinematics.BRANCHES)):
             descent = along_branch(tool, branch, tucked, limits, arm)
             if descent is None or any(kinematics.singularities(descent[end]) for end in (0, -1)):
                 continue
-            cost = round(float(np.abs(descent[0] - tucked).max()), 9)
-            if cost >= best_cost:
-                continue
             swing = line(tucked, descent[0])
-            if _is_clear(swing, grasp_m, limits, container, arm) and _is_clear(
-                descent, None, limits, container, arm
-            ):
-                best, best_cost = Reach(swing, descent), cost
-    return best
+            if float(tilt_rad(tool_frames(swing, arm)).max()) <= limits.carried_tilt_rad:
+                cost = round(float(np.abs(descent[0] - tucked).max()), 9)
+                found.append((cost, Reach(swing, descent)))
+    return tuple(way for _, way in sorted(found, key=lambda pair: pair[0]))
 
 
-def _is_clear(
-    path_rad: FloatArray,
-    above_m: Point | None,
-    limits: MotionLimits,
+def _contact(
+    way: Reach,
+    base: BasePose,
+    position: str,
+    scene: Scene,
     container: ContainerShape,
     arm: MobileArm,
-) -> bool:
-    """Whether a path keeps the tool upright and the arm above the base and the stations.
-
-    The stations are taken as filled with containers up to the height of `above_m`'s; None leaves
-    them out (for the way down between them).
-    """
-    tool = tool_frames(path_rad, arm)
-    if float(tilt_rad(tool).max()) > limits.carried_tilt_rad:
-        return False
-    # Elbow, wrists and flange; the tool has its own, thinner shape.
-    bodies = (placed(arm.mount_m) @ kinematics.link_frames(path_rad)[:, 2:])[..., :3, 3]
-    floor = arm.mount_m[2] + arm.link_radius_m
-    if float(bodies[..., 2].min()) < floor:
-        return False
-    if above_m is None:
-        return True
-    tops = above_m[2] - container.grasp_height_m + container.height_m + _CLEARANCE_M
-    beyond = bodies[..., 0] > arm.base_size_m[0] / 2
-    if (bodies[..., 2] - arm.link_radius_m < tops)[beyond].any():
-        return False
-    bottom = tool[:, 2, 3] - container.grasp_height_m
-    return not (bottom < tops)[tool[:, 0, 3] > arm.base_size_m[0] / 2 - container.diameter_m].any()
+) -> Contact | None:
+    for hand in (full_hand(position, container), open_hand(arm)):
+        for path in (way.descent_rad, way.swing_rad):
+            contact = contact_on_path(path, base, hand, scene, arm=arm)
+            if contact is not None:
+                return contact
+    return None

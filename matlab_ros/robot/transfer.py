@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,14 @@ import numpy as np
 
 from matlab_ros.model.lab_config import LabConfig, StationConfig
 from matlab_ros.robot import kinematics
+from matlab_ros.robot.clearance import (
+    Contact,
+    Hand,
+    contact_on_drive,
+    contact_on_path,
+    full_hand,
+    open_hand,
+)
 from matlab_ros.robot.drive import drive_duration_s
 from matlab_ros.robot.mobile_arm import (
     CRUCIBLE,
@@ -36,10 +45,14 @@ from matlab_ros.robot.plan import (
 )
 from matlab_ros.robot.poses import BasePose, Point, tilt_rad
 from matlab_ros.robot.reach import HOVER_M, Reach, along_branch, flange_poses, reach, tool_frames
-from matlab_ros.robot.scene import base_pose, grasp_points, station_of
+from matlab_ros.robot.scene import Scene, base_pose, grasp_points, scene_of, station_of
 from matlab_ros.robot.trajectory import JointTrajectory, ToolLimits, line, timed
 
 _AT_REST_RAD = 0.01
+_RISES_M = (HOVER_M, HOVER_M / 2)
+"""How far an arm that was left somewhere is lifted before it is tucked."""
+_CLEAR_M = 0.8
+"""How far the base backs off a station where the straight way to another is not clear."""
 
 
 def plan_transfer(
@@ -52,8 +65,9 @@ def plan_transfer(
     limits: MotionLimits = MOTION_LIMITS,
     container: ContainerShape = CRUCIBLE,
     arm: MobileArm = MOBILE_ARM,
+    closed_lids: frozenset[str] = frozenset(),
 ) -> TransferPlan:
-    """Plans all movements of a transfer: deterministic, and within milliseconds.
+    """Plans all movements of a transfer, none of which hits anything: always the same ones.
 
     Args:
         lab: where stations and positions are.
@@ -64,10 +78,13 @@ def plan_transfer(
         limits: of speed, acceleration and range.
         container: what is carried.
         arm: the robot's dimensions.
+        closed_lids: names of the furnaces that will be closed; whoever asks for a transfer opens
+            the others before the arm reaches in.
 
     Raises:
         UnknownPosition: the lab has no such source or target.
-        NoPlan: a position is out of reach, or the robot is in no state to begin.
+        NoPlan: a position is out of reach, something is in the way, or the robot is in no state to
+            begin.
     """
     if source == target:
         raise NoPlan(source, target, "source and target are the same")
@@ -84,8 +101,9 @@ def plan_transfer(
 
     def way_to(position: str) -> tuple[StationConfig, Reach]:
         station = station_of(lab, position)
-        grasp = _in_base(grasp_points(lab, container)[position], base_pose(station))
-        way = reach(grasp, limits, container, arm)
+        base = base_pose(station)
+        grasp = _in_base(grasp_points(lab, container)[position], base)
+        way = reach(grasp, base, position, scene, limits, container, arm)
         if way is None:
             raise NoPlan(
                 source,
@@ -93,11 +111,14 @@ def plan_transfer(
                 f"the arm does not reach {position} from {station.name}'s base_pose "
                 f"{list(station.base_pose)}; move the one or the other",
             )
+        if isinstance(way, Contact):
+            raise NoPlan(source, target, f"{way} on every way to {position}")
         return station, way
 
+    scene = scene_of(lab.stations, closed_lids, container)
     pick = None if holding else way_to(source)
     place = way_to(target)
-    stages = _Stages(source, target, start, keep_upright, limits, arm)
+    stages = _Stages(source, target, start, scene, keep_upright, limits, container, arm)
     if pick is None:
         stages.tuck(StageKind.CARRYING, Whereabouts.GRIPPER)
     else:
@@ -110,15 +131,22 @@ def plan_transfer(
 
 
 def plan_retreat(
+    lab: LabConfig,
     source: str,
     target: str,
     start: RobotState,
     *,
     limits: MotionLimits = MOTION_LIMITS,
+    container: ContainerShape = CRUCIBLE,
     arm: MobileArm = MOBILE_ARM,
 ) -> TransferPlan:
-    """The end of a transfer whose container stands at the target already: the arm is tucked."""
-    stages = _Stages(source, target, start, False, limits, arm)
+    """The end of a transfer whose container stands at the target already: the arm is tucked.
+
+    Raises:
+        NoPlan: something is in the way.
+    """
+    scene = scene_of(lab.stations, container=container)
+    stages = _Stages(source, target, start, scene, False, limits, container, arm)
     stages.tuck(StageKind.RETREATING, Whereabouts.TARGET)
     return stages.plan()
 
@@ -143,11 +171,14 @@ class _Stages:
         source: str,
         target: str,
         start: RobotState,
+        scene: Scene,
         keep_upright: bool,
         limits: MotionLimits,
+        container: ContainerShape,
         arm: MobileArm,
     ) -> None:
         self._source, self._target, self._start = source, target, start
+        self._scene, self._container = scene, container
         self._keep_upright, self._limits, self._arm = keep_upright, limits, arm
         self._base = start.base
         self._stages: list[Stage] = []
@@ -158,23 +189,61 @@ class _Stages:
         return TransferPlan(self._source, self._target, tuple(self._stages), self._length_m)
 
     def tuck(self, kind: StageKind, where: Whereabouts) -> None:
-        """From wherever the arm was left; first straight up where the tool points down."""
+        """From wherever the arm was left; straight up first where the tool points down."""
         if is_tucked(self._start, self._arm):
             return
         joints, tucked = np.array(self._start.joints_rad), np.array(self._arm.tucked_rad)
-        lift = self._lift(joints)
-        begin = joints if lift is None else lift[-1]
-        carrying = where is Whereabouts.GRIPPER
-        paths = [path for path in (lift, line(begin, tucked)) if path is not None]
-        parts = [_part(path, carrying, self._limits, self._arm) for path in paths]
-        self._move(kind, "tuck the arm", parts, where)
+        hand = self._hand_at_start(where)
+        blocked: Contact | None = None
+        for rise_m in (*_RISES_M, 0.0):
+            lift = self._lift(joints, rise_m)
+            if lift is None and rise_m > 0:
+                continue
+            begin = joints if lift is None else lift[-1]
+            paths = [path for path in (lift, line(begin, tucked)) if path is not None]
+            contact = self._contact(paths, hand)
+            if contact is None:
+                carrying = where is Whereabouts.GRIPPER
+                parts = [_part(path, carrying, self._limits, self._arm) for path in paths]
+                self._move(kind, "tuck the arm", parts, where)
+                return
+            blocked = blocked or contact
+        raise NoPlan(
+            self._source,
+            self._target,
+            f"{blocked} on every way to tuck the arm from where it stands; move it free by hand",
+        )
 
-    def _lift(self, joints: FloatArray) -> FloatArray | None:
+    def _hand_at_start(self, where: Whereabouts) -> Hand:
+        """What the gripper holds, and which container it is at.
+
+        The arm may have been left around a container, or with one that touches a station.
+        """
+        position = ""
+        if self._base is not None:
+            joints = np.array(self._start.joints_rad)
+            tip = (self._base.matrix() @ tool_frames(joints, self._arm))[:3, 3]
+            position = self._scene.position_at(tip, self._container.diameter_m) or ""
+        if where is Whereabouts.GRIPPER:
+            return full_hand(position, self._container)
+        return Hand(self._start.gripper_gap_m, None, position)
+
+    def _contact(self, paths: Sequence[FloatArray], hand: Hand) -> Contact | None:
+        """What the arm would hit; it may begin as near to something as it was left."""
+        for path in paths:
+            contact = contact_on_path(
+                path, self._base, hand, self._scene, margin_m=0.0, arm=self._arm
+            )
+            if contact is not None:
+                return contact
+        return None
+
+    def _lift(self, joints: FloatArray, height_m: float) -> FloatArray | None:
         tool = tool_frames(joints, self._arm)
         if float(tilt_rad(tool)) > self._limits.carried_tilt_rad:
             return None
         tops = float(tool_frames(np.array(self._arm.tucked_rad), self._arm)[2, 3])
-        rise = min(HOVER_M, tops - float(tool[2, 3]))
+        rise = min(height_m, tops - float(tool[2, 3]))
         if rise <= 0:
             return None
         frames = np.repeat(tool[None], 9, axis=0)
@@ -230,14 +299,40 @@ class _Stages:
 
     def _drive(self, station: StationConfig, kind: StageKind, where: Whereabouts) -> None:
         goal = base_pose(station)
-        duration = math.nan
-        if self._base is not None:
-            if self._base.is_at(goal):
-                return
-            duration = drive_duration_s(self._base, goal, self._limits)
-            self._length_m += self._base.distance_m(goal)
-        self._stages.append(Stage(kind, f"drive to {station.name}", Drive(goal, duration), where))
-        self._base = goal
+        if self._base is not None and self._base.is_at(goal):
+            return
+        for pose in self._stops(goal, where):
+            step = f"drive to {station.name}"
+            duration = math.nan
+            if self._base is not None:
+                duration = drive_duration_s(self._base, pose, self._limits)
+                self._length_m += self._base.distance_m(pose)
+            if pose != goal:
+                step = f"drive clear on the way to {station.name}"
+            self._stages.append(Stage(kind, step, Drive(pose, duration), where))
+            self._base = pose
+
+    def _stops(self, goal: BasePose, where: Whereabouts) -> tuple[BasePose, ...]:
+        """Where the base drives straight to, one after the other, without hitting anything."""
+        start = self._base
+        if start is None:
+            return (goal,)
+        hand = open_hand(self._arm)
+        if where is Whereabouts.GRIPPER:
+            hand = full_hand(container=self._container)
+        blocked: Contact | None = None
+        for stops in (
+            (goal,),
+            (start.backed(_CLEAR_M), goal.backed(_CLEAR_M), goal),
+        ):
+            for begin, end in itertools.pairwise((start, *stops)):
+                contact = contact_on_drive(begin, end, hand, self._scene, self._arm)
+                if contact is not None:
+                    blocked = blocked or contact
+                    break
+            else:
+                return stops
+        raise NoPlan(self._source, self._target, f"{blocked} on the drive to {goal}")
 
     def grip(self, kind: StageKind, closed: bool, where: Whereabouts, station: str = "") -> None:
         """A stroke of the gripper."""

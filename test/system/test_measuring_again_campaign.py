@@ -19,7 +19,7 @@ CAMPAIGN: dict[str, Any] = {
     "precursor_sets": [{"name": "MgO + rutile", "substances": ["MgO", "TiO2-rutile"]}],
     # Where little of the target forms, of which a minute's scan does not always tell the order.
     "parameters": [
-        {"name": "temperature_c", "kind": "continuous", "low": 990, "high": 1050, "step": 5},
+        {"name": "temperature_c", "kind": "continuous", "low": 985, "high": 1025, "step": 5},
         {"name": "dwell_h", "kind": "continuous", "low": 2, "high": 4},
         {"name": "success", "kind": "continuous", "low": 0.01, "high": 0.02},
     ],

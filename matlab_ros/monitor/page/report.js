@@ -40,7 +40,7 @@
       traces: [
         { x: c.number, y: c.value, error_y: { type: "data", array: c.sigma, color: fade(color("accent"), 0.45), thickness: 1, width: 0 },
           text: c.text, hovertemplate: "%{text}<extra></extra>", mode: "markers", name: "each experiment",
-          marker: { size: 8, color: c.method.map((m) => m === "qLogNEI" ? color("accent") : fade(color("accent"), 0.35)),
+          marker: { size: 8, color: c.method.map((m) => ["sobol", "random", "by hand"].includes(m) ? fade(color("accent"), 0.35) : color("accent")),
             line: { width: 1, color: color("accent") } } },
         { x: c.number, y: c.best, mode: "lines", line: { shape: "hv", width: 2.5, color: color("good") },
           name: "best so far", hoverinfo: "skip" },
@@ -51,6 +51,20 @@
         yaxis: axis(`${escape(data.target)} (wt%)`, { rangemode: "tozero" }),
       }),
     };
+  };
+  // What the model expects along a parameter: a band, or a bar for each choice.
+  const curve = (p, k) => {
+    const c = p.curve, on = { xaxis: `x${k}`, yaxis: `y${k}`, hoverinfo: "skip" };
+    const soft = fade(color("accent"), 0.16);
+    if (p.kind === "category") return [{
+      ...on, x: c.x, y: c.mean, mode: "markers", marker: { symbol: "line-ew-open", size: 22, color: color("accent") },
+      error_y: { type: "data", symmetric: false, array: c.high.map((v, i) => v - c.mean[i]), arrayminus: c.mean.map((v, i) => v - c.low[i]), color: fade(color("accent"), 0.4), thickness: 1.2, width: 0 },
+    }];
+    return [
+      { ...on, x: c.x, y: c.high, mode: "lines", line: { width: 0 } },
+      { ...on, x: c.x, y: c.low, mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: soft },
+      { ...on, x: c.x, y: c.mean, mode: "lines", line: { width: 1.6, color: fade(color("accent"), 0.8) } },
+    ];
   };
   const parameters = () => {
     const list = data.parameters;
@@ -68,6 +82,7 @@
           ticktext: p.choices.map((t) => escape(t.length > 16 ? t.slice(0, 15) + "…" : t)), showticklabels: p.choices.length <= 12 } : {}),
       });
       shape[`yaxis${k}`] = axis(i ? "" : `${escape(data.target)} (wt%)`, { anchor: `x${k}`, matches: i ? "y" : undefined, showticklabels: i === 0, rangemode: "tozero" });
+      if (p.curve) traces.push(...curve(p, k));
       traces.push({
         x: p.x, y: p.y, text: p.text, xaxis: `x${k}`, yaxis: `y${k}`, mode: "markers", hovertemplate: "%{text}<extra></extra>",
         marker: { size: p.best.map((b) => b ? 12 : 8), symbol: p.best.map((b) => b ? "star" : "circle"),
