@@ -43,6 +43,9 @@ postgresql:
 
 # torch brings its own CUDA packages where its build wants them: they are not pinned here, so that a
 # CPU build stays one.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # Tests of the page drive a real browser; without one they are skipped.
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \

@@ -23,7 +23,7 @@ data_files = [
     ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
     (share, ["package.xml"]),
 ]
-for folder in ("launch", "config", "urdf", "rviz"):
+for folder in ("launch", "config", "urdf", "rviz", "worlds"):
     data_files += files_below(folder, f"{share}/{folder}")
 # pocket_ros reads interfaces as text; a real ROS builds the package matlab_ros_interfaces.
 for kind in ("msg", "srv", "action"):
@@ -71,9 +71,12 @@ setup(
     tests_require=["pytest"],
     extras_require={
         "planners": ["nimo>=2.1", "baybe>=0.15", "ax-platform>=1.2", "pandas>=2"],
+        "mujoco": ["mujoco>=3.3"],
+        "robot-check": ["pin>=3"],
         "postgresql": ["psycopg[binary]>=3.1"],
         "chemistry": ["reaction-network>=8.3"],
         "archive": ["rocrate>=0.13", "pyarrow>=15"],
+        "docs": ["mkdocs-material>=9.6,<10"],
         "monitor": ["aiohttp>=3.14"],
         "record": ["rosbags>=0.11", "mcap>=1.2"],
         "security": ["cryptography>=42"],
@@ -88,6 +91,7 @@ setup(
             "rocrate>=0.13",
             "pyarrow>=15",
             "aiohttp>=3.14",
+            "mkdocs-material>=9.6,<10",
             "playwright>=1.40",
             "mcap>=1.2",
             "mcap-ros2-support>=0.5",
@@ -112,6 +116,7 @@ setup(
             "gripper_node = matlab_ros.nodes.gripper:main",
             "monitor_node = matlab_ros.nodes.monitor_command:main",
             "recorder_node = matlab_ros.nodes.recorder:main",
+            "markers_node = matlab_ros.nodes.markers:main",
         ],
     },
 )

@@ -22,11 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
         from pocket_ros.launch_api.launch_testing import launch_test
 
         return launch_test.main(words[1:])
-    options = _parser().parse_args(words)
+    options = whole_parser().parse_args(words)
     return int(options.run(options))
 
 
-def _parser() -> argparse.ArgumentParser:
+def whole_parser() -> argparse.ArgumentParser:
+    """With the arguments of every command."""
     from pocket_ros import doctor, security, tools
 
     parser = argparse.ArgumentParser(prog="pocket-ros", description="ROS 2's tools, on Zenoh.")

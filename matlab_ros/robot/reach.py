@@ -7,13 +7,14 @@ keeps an open crucible upright whatever the arm does above it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from matlab_ros.robot import kinematics
-from matlab_ros.robot.clearance import Contact, contact_on_path, full_hand, open_hand
+from matlab_ros.robot.clearance import Contact, any_hand, contact_on_path
 from matlab_ros.robot.mobile_arm import (
     CRUCIBLE,
     MOBILE_ARM,
@@ -72,7 +73,10 @@ def along_branch(
     Returns:
         Shape (n, 6), or None where the branch ends or a joint meets its limit.
     """
-    joints = kinematics.inverse(flange_poses(tool, arm))[:, branch, :]
+    return _followed(kinematics.inverse(flange_poses(tool, arm))[:, branch], near_rad, limits)
+
+
+def _followed(joints: FloatArray, near_rad: FloatArray, limits: MotionLimits) -> FloatArray | None:
     if not np.isfinite(joints).all():
         return None
     lower, upper = np.array(limits.joint_lower_rad), np.array(limits.joint_upper_rad)
@@ -124,25 +128,24 @@ def reach(
     return blocked
 
 
-def _ways(
-    grasp_m: Point, hover_m: float, limits: MotionLimits, arm: MobileArm
-) -> tuple[Reach, ...]:
+def _ways(grasp_m: Point, hover_m: float, limits: MotionLimits, arm: MobileArm) -> Iterator[Reach]:
     """Every upright way that no joint limit and no singularity forbids, the shortest first."""
     heights = np.linspace(grasp_m[2] + hover_m, grasp_m[2], _DESCENT_STEPS)
     points = np.column_stack((np.full((_DESCENT_STEPS, 2), grasp_m[:2]), heights))
     tucked = np.array(arm.tucked_rad)
-    found: list[tuple[float, Reach]] = []
+    found: list[tuple[float, FloatArray]] = []
     for yaw in _TOOL_YAWS_RAD:
-        tool = pointing_down(points, yaw)
+        solutions = kinematics.inverse(flange_poses(pointing_down(points, yaw), arm))
         for branch in range(len(kinematics.BRANCHES)):
-            descent = along_branch(tool, branch, tucked, limits, arm)
-            if descent is None or any(kinematics.singularities(descent[end]) for end in (0, -1)):
-                continue
-            swing = line(tucked, descent[0])
-            if float(tilt_rad(tool_frames(swing, arm)).max()) <= limits.carried_tilt_rad:
-                cost = round(float(np.abs(descent[0] - tucked).max()), 9)
-                found.append((cost, Reach(swing, descent)))
-    return tuple(way for _, way in sorted(found, key=lambda pair: pair[0]))
+            descent = _followed(solutions[:, branch], tucked, limits)
+            if descent is not None:
+                found.append((round(float(np.abs(descent[0] - tucked).max()), 9), descent))
+    for _, descent in sorted(found, key=lambda pair: pair[0]):
+        if any(kinematics.singularities(descent[end]) for end in (0, -1)):
+            continue
+        swing = line(tucked, descent[0])
+        if float(tilt_rad(tool_frames(swing, arm)).max()) <= limits.carried_tilt_rad:
+            yield Reach(swing, descent)
 
 
 def _contact(
@@ -153,9 +156,9 @@ def _contact(
     container: ContainerShape,
     arm: MobileArm,
 ) -> Contact | None:
-    for hand in (full_hand(position, container), open_hand(arm)):
-        for path in (way.descent_rad, way.swing_rad):
-            contact = contact_on_path(path, base, hand, scene, arm=arm)
-            if contact is not None:
-                return contact
+    hand = any_hand(position, container, arm)
+    for path in (way.descent_rad, way.swing_rad):
+        contact = contact_on_path(path, base, hand, scene, arm=arm)
+        if contact is not None:
+            return contact
     return None

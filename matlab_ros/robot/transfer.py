@@ -226,7 +226,8 @@ class _Stages:
             position = self._scene.position_at(tip, self._container.diameter_m) or ""
         if where is Whereabouts.GRIPPER:
             return full_hand(position, self._container)
-        return Hand(self._start.gripper_gap_m, None, position)
+        gap = self._start.gripper_gap_m
+        return Hand(gap, gap, None, position)
 
     def _contact(self, paths: Sequence[FloatArray], hand: Hand) -> Contact | None:
         """What the arm would hit; it may begin as near to something as it was left."""

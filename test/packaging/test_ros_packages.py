@@ -136,6 +136,8 @@ def test_every_program_of_a_launch_file_is_a_console_script(
     for path in files:
         assert path.name.endswith(".launch.xml")
         for node in ElementTree.parse(path).iter("node"):
+            if node.get("if") == "$(var rviz)":  # of a ROS 2 install
+                continue
             assert node.get("pkg") == "matlab_ros", path
             assert node.get("exec") in scripts, path
 

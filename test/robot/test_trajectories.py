@@ -84,3 +84,13 @@ def test_joined_trajectories_rest_at_the_joint() -> None:
     at = int(np.argmin(np.abs(both.times_s - first.duration_s)))
     assert both.positions_rad[at] == pytest.approx(middle)
     assert both.velocities_rad_s[at] == pytest.approx(np.zeros(6), abs=1e-12)
+
+
+def test_what_a_controller_makes_of_the_points_stays_within_the_acceleration() -> None:
+    for path in (line(np.zeros(6), np.full(6, 1.2)), np.cumsum(np.full((9, 6), 0.05), axis=0) ** 2):
+        motion = timed(path, tool_frames(path)[:, :3, 3], MotionLimits())
+        times = np.linspace(0, motion.duration_s, 20_001)
+        speed = np.gradient(motion.sampled(times), times, axis=0)
+        peak = np.abs(np.gradient(speed, times, axis=0))[3:-3].max(axis=0)
+        assert (motion.peak_acceleration_rad_s2() <= 3.0 + 1e-9).all()
+        assert peak == pytest.approx(motion.peak_acceleration_rad_s2(), rel=0.02)

@@ -136,10 +136,10 @@ def test_an_arm_that_was_left_halfway_is_tucked_first(lab: LabConfig) -> None:
 def test_a_retreat_only_tucks_the_arm(lab: LabConfig) -> None:
     pick = _moves(plan_transfer(lab, "rack/30", "rack/2", HOME))[0][1]
     left = RobotState(HOME.base, tuple(float(q) for q in pick.trajectory.end_rad))
-    (stage,) = plan_retreat("rack/1", "rack/30", left).stages
+    (stage,) = plan_retreat(lab, "rack/1", "rack/30", left).stages
     assert stage.container is Whereabouts.TARGET
     assert stage.action.trajectory.end_rad == pytest.approx(MOBILE_ARM.tucked_rad)
-    assert not plan_retreat("rack/1", "rack/30", HOME).stages
+    assert not plan_retreat(lab, "rack/1", "rack/30", HOME).stages
 
 
 def test_what_the_gripper_holds_can_be_put_down(lab: LabConfig) -> None:
