@@ -7,6 +7,7 @@ interrupted.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -14,9 +15,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from matlab_ros import __version__
 from matlab_ros.model.errors import ConfigError, LabError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 NOBODY_READS = 141  # what a shell reports of a program ended by SIGPIPE
@@ -219,6 +224,9 @@ def _virtual_options(parser: argparse.ArgumentParser) -> None:
         help="argument of the launch file, such as furnace_1_offset_c:=-80; may be repeated",
     )
     parser.add_argument("--plain", action="store_true", help="lines instead of a live picture")
+    parser.add_argument(
+        "--json", action="store_true", help="how it ended, for programs; the lines go to stderr"
+    )
 
 
 def _lab_arguments(parser: argparse.ArgumentParser) -> None:
@@ -343,6 +351,22 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _campaign(options: argparse.Namespace) -> int:
+    console = None
+    if options.json:
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False)
+    code = _run_campaign(options, console)
+    if options.json:
+        from matlab_ros.model.campaign_config import load_campaign
+        from matlab_ros.nodes.campaign_folder import CampaignFolder
+
+        folder = CampaignFolder.existing(options.results / load_campaign(options.file).name)
+        print(json.dumps(folder.summary(), allow_nan=False))
+    return code
+
+
+def _run_campaign(options: argparse.Namespace, console: Console | None) -> int:
     if options.world == "recorded":
         from matlab_ros.nodes.recorded_campaign import run_recorded_campaign
 
@@ -351,11 +375,11 @@ def _campaign(options: argparse.Namespace) -> int:
             _data_folder(options.data),
             options.results,
             seed=options.seed,
-            out=sys.stdout,
+            out=sys.stderr if options.json else sys.stdout,
         )
     if options.data is not None:
         raise ConfigError("command line", "--data", "given", "it with --world recorded only")
-    plain = options.plain or not sys.stdout.isatty()
+    plain = options.plain or options.json or not sys.stdout.isatty()
     if options.world == "running":
         if options.set or options.speed:
             raise ConfigError("command line", "--set, --speed", "given", "them where it is started")
@@ -368,6 +392,7 @@ def _campaign(options: argparse.Namespace) -> int:
             seed=options.seed,
             experiments=options.experiments,
             plain=plain,
+            console=console,
         )
     from matlab_ros.nodes.virtual_campaign import VirtualCampaign
 
@@ -379,6 +404,7 @@ def _campaign(options: argparse.Namespace) -> int:
         speed=options.speed,
         launch_arguments=_launch_arguments(options.set),
         plain=plain,
+        console=console,
     ).run()
 
 

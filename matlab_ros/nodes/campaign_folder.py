@@ -213,6 +213,32 @@ class CampaignFolder:
             journal.close()
         return replace(found, beliefs=beliefs)
 
+    def summary(self) -> dict[str, Any]:
+        """How it ended, for programs.
+
+        Raises:
+            LabError: the journal cannot be read, or holds no campaign.
+        """
+        from matlab_ros.monitor.from_journal import record_of
+
+        journal = self.journal()
+        try:
+            found = record_of(journal.read(), find_lab=self.lab)
+        finally:
+            journal.close()
+        best = found.best()
+        states = [item.state.name.lower() for item in found.experiments]
+        return {
+            "campaign": found.name,
+            "folder": str(self.path),
+            "experiments": {state: states.count(state) for state in sorted(set(states))},
+            "best": None if best is None else best.objective,
+            "best_experiment": None if best is None else best.experiment_id,
+            "best_settings": {} if best is None else dict(best.settings),
+            "seed": found.seed,
+            "lab_s": found.duration_s,
+        }
+
     def write_archive(self, target: Path) -> Archived:
         """Write everything of the campaign into a new folder, for an archive.
 

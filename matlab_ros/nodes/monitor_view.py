@@ -196,6 +196,18 @@ def proposals(lines: Iterable[str]) -> list[Json]:
     return found
 
 
+def snapshot_values(snapshot: Any) -> Json:
+    """Everything that the lab manager knows."""
+    return {
+        "lab": lab_values(snapshot.lab),
+        "devices": {item.device: device_values(item) for item in snapshot.lab.devices},
+        "experiments": {i.experiment_id: experiment_values(i) for i in snapshot.experiments},
+        "samples": {item.sample_id: sample_values(item) for item in snapshot.samples},
+        "positions": {item.position: position_values(item) for item in snapshot.positions},
+        "faults": {item.fault_id: fault_values(item) for item in snapshot.faults},
+    }
+
+
 def map_values(lab: LabConfig) -> Json:
     """Where stations, positions and the places of the base are, in metres."""
     points = position_points(lab)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from rich.console import Console
 from matlab_ros.model.campaign_config import CampaignConfig, CategoricalParameter, load_campaign
 from matlab_ros.model.errors import ConfigError, LabError
 from matlab_ros.model.lab_words import Resolution, SampleState
-from matlab_ros.nodes import operator_view
+from matlab_ros.nodes import monitor_view, operator_view
 from matlab_ros.nodes.conversions import campaign_to_message, settings_to
 from matlab_ros.nodes.operator_client import OperatorClient
 from matlab_ros.share import own_file
@@ -61,10 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         made.add_argument(f"--{word}", default="", help="why, for the journal")
 
-    command("status", "the lab at a glance", _status)
-    made = command("faults", "open faults", _faults)
+    def told(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        made.add_argument("--json", action="store_true", help="for programs")
+        return made
+
+    told(command("status", "the lab at a glance", _status))
+    made = told(command("faults", "open faults", _faults))
     made.add_argument("--all", action="store_true", help="those too that were decided")
-    made = command("alerts", "the last alerts", _alerts)
+    made = told(command("alerts", "the last alerts", _alerts))
     made.add_argument("--follow", action="store_true", help="go on with those to come")
 
     made = command("resolve", "decide about a fault", _resolve)
@@ -86,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made.add_argument("--release", action="store_true", help="open the latch; starts nothing")
     audited(made, "reason")
 
-    made = command("locate", "where a sample is", _locate)
+    made = told(command("locate", "where a sample is", _locate))
     made.add_argument("sample")
     made = command("correct", "say where a sample is, having looked; moves nothing", _correct)
     made.add_argument("sample")
@@ -135,6 +140,8 @@ def _connected(run: Run) -> Callable[[argparse.Namespace], int]:
 
 def _status(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
     snapshot = client.snapshot()
+    if options.json:
+        return _print_json(monitor_view.snapshot_values(snapshot))
     console.print(operator_view.status(snapshot))
     _propose(snapshot, options, console)
     return DONE
@@ -152,13 +159,24 @@ def _propose(snapshot: Any, options: argparse.Namespace, console: Console) -> No
 
 def _faults(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
     snapshot = client.snapshot()
+    if options.json:
+        found = monitor_view.snapshot_values(snapshot)["faults"]
+        chosen = {k: v for k, v in found.items() if options.all or v["resolution"] == "open"}
+        return _print_json(chosen)
     console.print(operator_view.faults(snapshot, everything=options.all))
     _propose(snapshot, options, console)
     return DONE
 
 
 def _alerts(client: OperatorClient, options: argparse.Namespace, console: Console) -> int:
-    client.alerts(lambda item: console.print(operator_view.alert(item)), follow=options.follow)
+    def tell(item: Any) -> None:
+        if options.json:
+            # A line each, so that who follows can read them as they come.
+            print(json.dumps(monitor_view.alert_values(item)), flush=True)
+        else:
+            console.print(operator_view.alert(item))
+
+    client.alerts(tell, follow=options.follow)
     return DONE
 
 
@@ -166,7 +184,14 @@ def _locate(client: OperatorClient, options: argparse.Namespace, console: Consol
     answer = client.call(srv.LocateSample, "locate_sample", sample_id=options.sample)
     if not answer.found:
         raise LabError(answer.message)
+    if options.json:
+        return _print_json(monitor_view.sample_values(answer.sample))
     console.print(operator_view.sample(answer.sample))
+    return DONE
+
+
+def _print_json(values: Any) -> int:
+    print(json.dumps(values, allow_nan=False, indent=2))
     return DONE
 
 

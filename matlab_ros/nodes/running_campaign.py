@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from rcl_interfaces.srv import GetParameters
+from rich.console import Console
 
 from matlab_ros.lab.journal_tables import JournalError
 from matlab_ros.model.campaign_config import load_campaign
@@ -27,6 +28,7 @@ def run_in_running_lab(
     seed: int | None = None,
     experiments: int | None = None,
     plain: bool = False,
+    console: Console | None = None,
 ) -> int:
     """Ask the lab manager of this terminal's graph for a campaign, and watch it.
 
@@ -39,6 +41,7 @@ def run_in_running_lab(
         seed: instead of the campaign's own.
         experiments: budget instead of the campaign's own.
         plain: print lines instead of a live picture.
+        console: where to; the terminal by default.
 
     Returns:
         0 when the campaign ended well, 1 otherwise.
@@ -58,7 +61,7 @@ def run_in_running_lab(
         f"The lab runs already; Ctrl-C leaves it, `matlab-ros lab cancel {plan.name}` ends it."
     )
     with (
-        CampaignView(plan, lab, folder, plain=plain, beginning=beginning) as view,
+        CampaignView(plan, lab, folder, plain=plain, beginning=beginning, console=console) as view,
         CampaignClient(cancels=False) as client,
     ):
         outcome = client.run(plan, view.show, lambda: None)

@@ -17,6 +17,7 @@ from rclpy.action import ActionClient
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
 
 from matlab_ros.lab.experiment_values import CampaignPlan
 from matlab_ros.lab.validate import check_campaign
@@ -138,6 +139,7 @@ class VirtualCampaign:
         speed: virtual seconds in a second, 0: as fast as everybody is done.
         launch_arguments: more arguments of the launch file.
         plain: print lines instead of a live picture.
+        console: where to; the terminal by default.
     """
 
     def __init__(
@@ -150,6 +152,7 @@ class VirtualCampaign:
         speed: float = 0.0,
         launch_arguments: Mapping[str, str] | None = None,
         plain: bool = False,
+        console: Console | None = None,
     ) -> None:
         campaign = override(load_campaign(file), file, seed, experiments)
         lab_file = own_file("labs", campaign.lab, file)
@@ -169,6 +172,7 @@ class VirtualCampaign:
         self._launch_arguments = {**_own_folders(file), **(launch_arguments or {})}
         self._recipe_file = own_file("recipes", campaign.recipe, file)
         self._plain = plain
+        self._console = console
 
     @property
     def name(self) -> str:
@@ -208,7 +212,9 @@ class VirtualCampaign:
         os.environ.update(environment)
         began = time.monotonic()
         with (
-            CampaignView(self._plan, self._lab, folder, plain=self._plain) as view,
+            CampaignView(
+                self._plan, self._lab, folder, plain=self._plain, console=self._console
+            ) as view,
             LabProcesses(
                 self._launch_file, arguments, folder.log, command, environment
             ) as processes,

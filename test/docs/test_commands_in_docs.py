@@ -137,7 +137,8 @@ def test_commands_are_found_wherever_they_stand() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_arguments_of_launch_files_exist(page: Path) -> None:
-    launch = "".join(path.read_text() for path in (REPOSITORY / "launch").glob("*.xml"))
-    known = set(re.findall(r'<arg name="(\w+)"', launch)) | {"name", "NAME"}
+    files = [*(REPOSITORY / "launch").glob("*.xml"), *(REPOSITORY / "urdf").glob("*.xacro")]
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    known = set(re.findall(r'<(?:xacro:)?arg name="(\w+)"', text)) | {"name", "NAME"}
     text = re.sub(r"--ros-args.*", "", page.read_text(encoding="utf-8"))
     assert set(re.findall(r"\b([A-Za-z_]\w*):=", text)) <= known

@@ -3,6 +3,7 @@ are named."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -66,15 +67,21 @@ def test_a_campaign_of_ones_own_lab_runs_in_a_lab_that_runs_already(
         processes.wait_until_started(60.0)
         done = lab_command(
             *("campaign", str(home / "campaigns/first.yaml"), "--world", "running"),
-            *("--results", str(tmp_path / "results"), "--experiments", "2"),
+            *("--results", str(tmp_path / "results"), "--experiments", "2", "--json"),
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "The lab runs already" in done.stdout
+        assert "The lab runs already" in done.stderr
+        ended = json.loads(done.stdout)
+        assert ended["experiments"] == {"succeeded": 2}
+        assert 0 <= ended["best"] <= 1
         # The lab goes on; it was not this command's to end.
         processes.check()
-        again = lab_command("lab", "status")
+        again = lab_command("lab", "status", "--json")
         assert again.returncode == 0, again.stdout + again.stderr
-        assert "mylab" in again.stdout
+        state = json.loads(again.stdout)
+        assert state["lab"]["lab"] == "mylab"
+        assert {item["state"] for item in state["experiments"].values()} == {"succeeded"}
+        assert json.loads(lab_command("lab", "faults", "--json").stdout) == {}
     folder = CampaignFolder.existing(tmp_path / "results/first")
     assert (folder.path / "report.html").is_file()
     assert folder.journal_url == f"sqlite:///{tmp_path}/run/journal.sqlite"

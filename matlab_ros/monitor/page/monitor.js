@@ -16,6 +16,7 @@ const table = new Table(byId("table"), (id) => showDetail(id));
 let built = "";
 let chartDue = true;
 let convergenceSeen = "";
+let bestShown = "";
 
 const lab = () => store.get("lab");
 const mayAct = () => store.person?.role === "operator" && store.get("link", "lab")?.heard;
@@ -197,8 +198,10 @@ function draw(changed) {
   if (known && any("measured", "devices")) map.drawDevices(store.all("devices"), store.all("measured"));
   if (any("arm")) map.drawArm(store.get("arm", "pose"));
   if (any("measured", "setpoint")) furnaces.take(store.all("measured"), store.all("setpoint"), known?.furnaces ?? {});
-  if (any("experiments", "lab")) {
-    table.take(store.all("experiments"), lab()?.best_id ?? "");
+  // The lab speaks every second; ten thousand rows are arranged anew only where one is another.
+  if (any("experiments") || (any("lab") && lab()?.best_id !== bestShown)) {
+    bestShown = lab()?.best_id ?? "";
+    table.take(store.all("experiments"), bestShown);
     const seen = Object.values(store.all("experiments")).filter((item) => item.objective !== null).length;
     if (`${seen}` !== convergenceSeen) { convergenceSeen = `${seen}`; convergence(store.all("experiments")); }
     if (detail.id) showDetail(detail.id);
