@@ -227,13 +227,21 @@ def test_a_response_repeats_the_number_and_the_gid_of_its_request(ros, stranger)
     ros.spin(node)
     ros.call(node, AddTwoInts, "add", AddTwoInts.Request())
     gid = bytes(range(16))
-    replies = stranger.get(
+    querier = stranger.declare_querier(
         f"87/add/{ADD_TWO_INTS}",
-        payload=b"\x00\x01\x00\x00" + struct.pack("<qq", 40, 2),
-        attachment=format_.pack_attachment(7, gid),
         target=zenoh.QueryTarget.ALL_COMPLETE,
         consolidation=zenoh.ConsolidationMode.NONE,
         timeout=DEADLINE_SEC,
+    )
+    # That the service answered another session does not mean that this one has heard of it.
+    matched = queue.Queue()
+    listener = querier.declare_matching_listener(lambda status: matched.put(status.matching))
+    if not querier.matching_status.matching:
+        assert matched.get(timeout=DEADLINE_SEC)
+    listener.undeclare()
+    replies = querier.get(
+        payload=b"\x00\x01\x00\x00" + struct.pack("<qq", 40, 2),
+        attachment=format_.pack_attachment(7, gid),
     )
     [reply] = list(replies)
     assert reply.ok.payload.to_bytes() == b"\x00\x01\x00\x00" + struct.pack("<q", 42)
