@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters
@@ -177,7 +178,7 @@ class LabMonitor:
             return
         self._lab_name = name
         try:
-            self._lab = load_lab(self._lab_file or config_file("labs", name))
+            self._lab = load_lab(Path(self._lab_file or config_file("labs", name)))
         except ConfigError as error:
             self._node.get_logger().warning(f"no map of the lab: {error}")
             return

@@ -91,7 +91,7 @@ def test_a_fault_is_resolved_by_a_click_and_the_campaign_goes_on(
     page.on("request", lambda request: asked_for.append(request.url))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     # The campaign's own processes come up first.
-    address = serve(campaign)
+    address = serve(campaign, "--lab-file", str(REPOSITORY / "config/labs/virtual_lab.yaml"))
     page.goto(address)
     page.get_by_text("simulated instruments").wait_for()
     page.locator("#link.up").wait_for()

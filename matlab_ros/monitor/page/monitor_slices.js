@@ -35,7 +35,7 @@ export class Slices {
         { x: slice.at, y: mean, mode: "lines", line: { color: colours.accent, width: 2 } },
       ];
     Plotly.react(id, traces, layout(colours, {
-      height: 220, margin: { l: 46, r: 10, t: 6, b: 40 },
+      height: isWord ? 260 : 220, margin: { l: 46, r: 10, t: 6, b: isWord ? 84 : 40 },
       xaxis: { title: { text: label(name) }, }, yaxis: { title: { text: "%" } },
     }), CONFIG);
   }
